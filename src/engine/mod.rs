@@ -1,0 +1,45 @@
+//! The engine: every scheduling decision, without actors, threads, clocks, disks or chance.
+//!
+//! Two parts decide. [`Engine`] is the scheduler's own state machine: [`Event`]s in, [`Command`]s
+//! out. [`Run`] is the state that the workers of one run share; what a worker takes next, what it gives
+//! away and what becomes ready is decided there, by the worker that is concerned, without a message.
+//! Both are driven by the actors and by the simulation alike; time is an argument.
+//!
+//! # The states of a task
+//!
+//! ```text
+//!             inputs there            taken by a worker          value put in
+//!  waiting ----------------> ready -----------------------> running ------------> ended
+//!                              ^                               |                     |
+//!                              +--- failed, may be tried again +                     | last use spent
+//!                              +--- worker lost ---------------+                     v
+//!                                                              |                 released
+//!                                                              +--> failed: the run is over
+//! ```
+//!
+//! - **waiting**: `pending` counts the inputs that are not there yet.
+//! - **ready**: the task lies in a lane, or it is a root that nobody has claimed, or a worker that just
+//!   made it ready goes on with it.
+//! - **running**: one worker holds the task's [`Ticket`].
+//! - **ended**: the value lies in the task's slot; each dependent holds a use of it.
+//! - **released**: the last use was spent and the value is gone.
+
+mod event;
+mod failure;
+mod ids;
+mod lane;
+mod ledger;
+mod pace;
+mod padded;
+mod run;
+mod scheduler;
+mod slots;
+
+pub use crate::graph::TaskId;
+pub use event::{Command, Event, RunOutcome, Running};
+pub use failure::{Cause, Failure};
+pub use ids::{RunId, WorkerId};
+pub use ledger::{Holdings, Ledger};
+pub use pace::Pace;
+pub use run::{Completion, Run, Status, Ticket, Watch};
+pub use scheduler::{ALLOWED_LOSSES, Engine};
