@@ -42,6 +42,11 @@ pub enum Event {
         /// How often the task may be tried again at most; 0 also for a failure of a hook.
         retries: u32,
     },
+    /// A hook that concerns the whole run failed.
+    HookFailed {
+        /// The run.
+        run: RunId,
+    },
     /// Nobody wants the results of a run any more.
     CancelRequested {
         /// The run.
@@ -114,6 +119,8 @@ pub enum RunOutcome {
         /// True if it did not fail itself, but its worker was lost.
         worker_lost: bool,
     },
+    /// A hook that concerns the whole run failed.
+    HookFailed,
     /// Nobody wanted the results any more.
     Cancelled,
 }

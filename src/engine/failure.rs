@@ -10,8 +10,8 @@ use crate::graph::{BoxError, CallError, Key};
 /// Cloning is cheap; the error itself is shared.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// The task's key.
-    pub key: Key,
+    /// The task's key; `None` if a hook of the whole run failed.
+    pub key: Option<Key>,
     /// What happened.
     pub cause: Cause,
     /// How often the task was tried.
@@ -42,11 +42,7 @@ pub enum Cause {
 impl Failure {
     /// A failure at the first attempt.
     pub fn new(key: Key, cause: Cause) -> Self {
-        Self {
-            key,
-            cause,
-            attempts: 1,
-        }
+        Self { key: Some(key), cause, attempts: 1 }
     }
 
     /// The error that the task's function itself returned.
@@ -63,29 +59,33 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = &self.key;
+        let key = DisplayKey(self.key.as_ref());
         match &self.cause {
             Cause::Call(error) => match &**error {
-                CallError::Failed(error) => write!(f, "task {key:?} failed: {error}")?,
-                misfit => write!(f, "task {key:?} cannot be called: {misfit}")?,
+                CallError::Failed(error) => write!(f, "task {key} failed: {error}")?,
+                misfit => write!(f, "task {key} cannot be called: {misfit}")?,
             },
-            Cause::Panic(message) => write!(f, "task {key:?} panicked: {message}")?,
-            Cause::Hook {
-                callback,
-                hook,
-                error,
-            } => {
-                write!(
-                    f,
-                    "hook {hook} of callback {callback} failed for {key:?}: {error}"
-                )?;
+            Cause::Panic(message) => write!(f, "task {key} panicked: {message}")?,
+            Cause::Hook { callback, hook, error } => {
+                write!(f, "hook {hook} of callback {callback} failed for {key}: {error}")?;
             }
-            Cause::WorkerLost => write!(f, "the worker of task {key:?} was lost")?,
+            Cause::WorkerLost => write!(f, "the worker of task {key} was lost")?,
         }
         if self.attempts > 1 {
             write!(f, " (after {} attempts)", self.attempts)?;
         }
         Ok(())
+    }
+}
+
+struct DisplayKey<'a>(Option<&'a Key>);
+
+impl fmt::Display for DisplayKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(key) => write!(f, "{key:?}"),
+            None => f.write_str("the run"),
+        }
     }
 }
 

@@ -58,10 +58,7 @@ impl Lane {
             ready: Mutex::default(),
             available: AtomicU32::new(0),
             best: AtomicU32::new(NO_TASK),
-            pulse: Padded(Pulse {
-                started: AtomicU32::new(0),
-                running: AtomicU32::new(NO_TASK),
-            }),
+            pulse: Padded(Pulse { started: AtomicU32::new(0), running: AtomicU32::new(NO_TASK) }),
         }
     }
 
@@ -80,9 +77,7 @@ impl Lane {
     /// Puts ready tasks in.
     pub(super) fn push(&self, tasks: impl IntoIterator<Item = TaskId>, roots: &[TaskId]) {
         let mut ready = self.lock();
-        ready
-            .tasks
-            .extend(tasks.into_iter().map(|task| Reverse(task.0)));
+        ready.tasks.extend(tasks.into_iter().map(|task| Reverse(task.0)));
         self.publish(&ready, roots);
     }
 
@@ -158,10 +153,7 @@ impl Lane {
     }
 
     fn publish(&self, ready: &Ready, roots: &[TaskId]) {
-        self.available.store(
-            u32::try_from(ready.len()).unwrap_or(NO_TASK),
-            Ordering::Relaxed,
-        );
+        self.available.store(u32::try_from(ready.len()).unwrap_or(NO_TASK), Ordering::Relaxed);
         self.best.store(ready.best(roots), Ordering::Relaxed);
     }
 
@@ -182,11 +174,7 @@ impl Ready {
     }
 
     fn first_root(&self, roots: &[TaskId]) -> u32 {
-        if self.roots.is_empty() {
-            NO_TASK
-        } else {
-            roots[self.roots.start as usize].0
-        }
+        if self.roots.is_empty() { NO_TASK } else { roots[self.roots.start as usize].0 }
     }
 
     fn pop(&mut self, roots: &[TaskId]) -> Option<TaskId> {
@@ -213,9 +201,7 @@ impl Ready {
         let mut all = std::mem::take(&mut self.tasks).into_vec();
         let given = all.split_off(all.len() / 2);
         self.tasks = all.into();
-        Some(Gift::Tasks(
-            given.into_iter().map(|Reverse(task)| task).collect(),
-        ))
+        Some(Gift::Tasks(given.into_iter().map(|Reverse(task)| task).collect()))
     }
 }
 
@@ -259,10 +245,7 @@ mod tests {
         lane.push(ids(&[3, 8]), &[]);
         assert_eq!(lane.exchange(TaskId(5), &[]), TaskId(3));
         assert_eq!(lane.exchange(TaskId(4), &[]), TaskId(4));
-        assert_eq!(
-            std::iter::from_fn(|| lane.pop(&[])).collect::<Vec<_>>(),
-            ids(&[5, 8])
-        );
+        assert_eq!(std::iter::from_fn(|| lane.pop(&[])).collect::<Vec<_>>(), ids(&[5, 8]));
     }
 
     #[test]
@@ -273,9 +256,7 @@ mod tests {
         assert_eq!(lane.give(&roots), Some(Gift::Roots(3..5)));
         let other = Lane::new();
         other.push(ids(&[1, 2, 3, 4]), &roots);
-        let Some(Gift::Tasks(given)) = other.give(&roots) else {
-            panic!("nothing was given")
-        };
+        let Some(Gift::Tasks(given)) = other.give(&roots) else { panic!("nothing was given") };
         assert_eq!(given.len(), 2);
         assert_eq!(other.best(), 1);
         assert_eq!(lane.receive(Gift::Tasks(given), &roots), Some(TaskId(1)));
@@ -292,10 +273,7 @@ mod tests {
 
     #[test]
     fn taking_pays_for_long_work_and_from_a_stalled_owner() {
-        let (short, long) = (
-            Some(Duration::from_nanos(50)),
-            Some(Duration::from_micros(20)),
-        );
+        let (short, long) = (Some(Duration::from_nanos(50)), Some(Duration::from_micros(20)));
         assert!(!taking_pays(0, long, Duration::MAX));
         assert!(!taking_pays(3, short, Duration::ZERO));
         assert!(taking_pays(100, short, Duration::ZERO));

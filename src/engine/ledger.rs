@@ -67,10 +67,7 @@ impl Ledger {
 
     /// Values came or went in a thread that is no worker.
     pub(crate) fn changed_elsewhere(&self, values: i64, bytes: i64) {
-        let shard = self
-            .shards
-            .last()
-            .expect("there is a shard for everybody else");
+        let shard = self.shards.last().expect("there is a shard for everybody else");
         shard.values.fetch_add(values, Ordering::Relaxed);
         shard.bytes.fetch_add(bytes, Ordering::Relaxed);
         if bytes > 0 {
@@ -80,30 +77,18 @@ impl Ledger {
 
     /// Compares what is held now with the peak.
     pub(crate) fn sample_peak(&self) {
-        self.peak
-            .fetch_max(self.sum(|shard| &shard.bytes), Ordering::Relaxed);
+        self.peak.fetch_max(self.sum(|shard| &shard.bytes), Ordering::Relaxed);
     }
 
     /// What is held now.
     pub fn holdings(&self) -> Holdings {
-        let (values, bytes) = (
-            self.sum(|shard| &shard.values),
-            self.sum(|shard| &shard.bytes),
-        );
+        let (values, bytes) = (self.sum(|shard| &shard.values), self.sum(|shard| &shard.bytes));
         let peak_bytes = self.peak.load(Ordering::Relaxed).max(bytes);
-        Holdings {
-            values,
-            bytes,
-            peak_bytes,
-        }
+        Holdings { values, bytes, peak_bytes }
     }
 
     fn sum(&self, part: impl Fn(&Shard) -> &AtomicI64) -> u64 {
-        let sum: i64 = self
-            .shards
-            .iter()
-            .map(|shard| part(shard).load(Ordering::Relaxed))
-            .sum();
+        let sum: i64 = self.shards.iter().map(|shard| part(shard).load(Ordering::Relaxed)).sum();
         // While others count, a value's going may be seen before its coming.
         u64::try_from(sum).unwrap_or(0)
     }
@@ -113,21 +98,21 @@ impl Shard {
     /// Adds without a locked instruction: a shard has one writer.
     #[inline]
     fn add(&self, values: i64, bytes: i64) {
-        self.values.store(
-            self.values.load(Ordering::Relaxed) + values,
-            Ordering::Relaxed,
-        );
-        self.bytes.store(
-            self.bytes.load(Ordering::Relaxed) + bytes,
-            Ordering::Relaxed,
-        );
+        self.values.store(self.values.load(Ordering::Relaxed) + values, Ordering::Relaxed);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }
 }
 
 /// Sizes as signed numbers; no value has more bytes than an `i64` counts.
 #[inline]
-pub(crate) fn bytes_of(bytes: usize) -> i64 {
+fn bytes_of(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// A value's size as a change of the ledger.
+#[inline]
+pub(crate) fn signed_bytes(value: &Value) -> i64 {
+    bytes_of(value.bytes())
 }
 
 #[cfg(test)]
@@ -143,11 +128,7 @@ mod tests {
         ledger.sample_peak();
         ledger.went(WorkerId(1), &value);
         ledger.changed_elsewhere(1, 8);
-        let now = Holdings {
-            values: 1,
-            bytes: 8,
-            peak_bytes: 1024,
-        };
+        let now = Holdings { values: 1, bytes: 8, peak_bytes: 1024 };
         assert_eq!(ledger.holdings(), now);
     }
 }

@@ -39,6 +39,7 @@ pub use crate::graph::TaskId;
 pub use event::{Command, Event, RunOutcome, Running};
 pub use failure::{Cause, Failure};
 pub use ids::{RunId, WorkerId};
+pub(crate) use ledger::signed_bytes;
 pub use ledger::{Holdings, Ledger};
 pub use pace::Pace;
 pub use run::{Completion, Run, Status, Ticket, Watch};

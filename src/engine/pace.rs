@@ -30,12 +30,7 @@ pub struct Pace {
 impl Pace {
     /// A pace for a turn that begins now. Nothing is known yet, so the first look follows the first task.
     pub fn new(now: Duration) -> Self {
-        Self {
-            tasks: 0,
-            until_look: 1,
-            last_look: now,
-            turn_began: now,
-        }
+        Self { tasks: 0, until_look: 1, last_look: now, turn_began: now }
     }
 
     /// Counts a task. Answers whether it is time for a look at the clock.
@@ -91,10 +86,7 @@ mod tests {
     #[test]
     fn short_tasks_share_a_look_and_long_tasks_have_their_own() {
         let (mut pace, mut now) = (Pace::new(Duration::ZERO), Duration::ZERO);
-        assert_eq!(
-            tasks_a_look(&mut pace, &mut now, Duration::from_nanos(50), 20),
-            MOST_TASKS
-        );
+        assert_eq!(tasks_a_look(&mut pace, &mut now, Duration::from_nanos(50), 20), MOST_TASKS);
         assert_eq!(tasks_a_look(&mut pace, &mut now, micros(500), 2), 1);
         assert_eq!(tasks_a_look(&mut pace, &mut now, micros(5), 10), 4);
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::lane::{Lane, NO_TASK, taking_pays};
-use super::ledger::{Ledger, bytes_of};
+use super::ledger::{Ledger, signed_bytes};
 use super::padded::Padded;
 use super::slots::Slots;
 use super::{RunId, TaskId, WorkerId};
@@ -110,19 +110,13 @@ impl Run {
     ) -> Self {
         let lanes = (0..=workers).map(|_| Lane::new()).collect();
         let status = AtomicU8::new(Status::Running as u8);
-        let parts = if answers.is_empty() {
-            Parts::whole(&plan)
-        } else {
-            Parts::without(&plan, &answers)
-        };
+        let parts =
+            if answers.is_empty() { Parts::whole(&plan) } else { Parts::without(&plan, &answers) };
         let run = Self {
             id,
             slots: Slots::new(parts.uses.into_iter()),
             pending: parts.pending.into_iter().map(AtomicU32::new).collect(),
-            roots: Roots {
-                own: parts.roots,
-                next: Padded(AtomicU32::new(0)),
-            },
+            roots: Roots { own: parts.roots, next: Padded(AtomicU32::new(0)) },
             tasks: parts.tasks,
             ends_left: Padded(AtomicU32::new(parts.ends)),
             observed,
@@ -160,10 +154,7 @@ impl Run {
 
     /// How many tasks have started.
     pub fn started(&self) -> usize {
-        self.lanes
-            .iter()
-            .map(|lane| lane.pulse.started.load(Ordering::Relaxed) as usize)
-            .sum()
+        self.lanes.iter().map(|lane| lane.pulse.started.load(Ordering::Relaxed) as usize).sum()
     }
 
     /// How many roots this run has.
@@ -173,10 +164,7 @@ impl Run {
 
     #[inline]
     fn root_list(&self) -> &[TaskId] {
-        self.roots
-            .own
-            .as_deref()
-            .unwrap_or_else(|| self.plan.roots())
+        self.roots.own.as_deref().unwrap_or_else(|| self.plan.roots())
     }
 
     /// Where the run stands.
@@ -199,9 +187,7 @@ impl Run {
     /// Ends the run; the first end holds. Answers whether this was the first.
     pub fn end(&self, status: Status) -> bool {
         let (from, to) = (Status::Running as u8, status as u8);
-        self.status
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.status.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// What a task of this run took lately, if one was measured.
@@ -219,11 +205,7 @@ impl Run {
         let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let new = (nanoseconds / u64::from(tasks.max(1))).max(1);
         let old = self.task_time.load(Ordering::Relaxed);
-        let mean = if old == 0 {
-            new
-        } else {
-            old - old / 4 + new / 4
-        };
+        let mean = if old == 0 { new } else { old - old / 4 + new / 4 };
         self.task_time.store(mean.max(1), Ordering::Relaxed);
     }
 
@@ -255,11 +237,8 @@ impl Run {
         let workers = u32::try_from(self.lanes.len() - 1).unwrap_or(MOST).max(1);
         let share = |left: u32| (left / (2 * workers)).clamp(1, MOST);
         let claim = |next: u32| (next < count).then(|| next + share(count - next));
-        let start = self
-            .roots
-            .next
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim)
-            .ok()?;
+        let start =
+            self.roots.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).ok()?;
         lane.claim(start..start + share(count - start), roots)
     }
 
@@ -323,10 +302,9 @@ impl Run {
     #[inline]
     pub fn start(&self, worker: WorkerId, ticket: &Ticket) {
         let pulse = &self.lanes[worker.index()].pulse;
-        pulse.started.store(
-            pulse.started.load(Ordering::Relaxed).wrapping_add(1),
-            Ordering::Relaxed,
-        );
+        pulse
+            .started
+            .store(pulse.started.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         pulse.running.store(ticket.task.0, Ordering::Relaxed);
     }
 
@@ -380,30 +358,15 @@ impl Run {
             let last = self.ends_left.fetch_sub(1, Ordering::AcqRel) == 1;
             if last || dependents.is_empty() {
                 let ended = last && self.end(Status::Done);
-                return Completion {
-                    next: self.next(worker),
-                    surplus: false,
-                    ended,
-                };
+                return Completion { next: self.next(worker), surplus: false, ended };
             }
         } else if self.plan.is_chained(task) {
             let next = Some(self.ticket(dependents[0]));
-            return Completion {
-                next,
-                surplus: false,
-                ended: false,
-            };
+            return Completion { next, surplus: false, ended: false };
         }
-        let mut ready = dependents
-            .iter()
-            .copied()
-            .filter(|dependent| self.has_inputs(*dependent));
+        let mut ready = dependents.iter().copied().filter(|dependent| self.has_inputs(*dependent));
         let Some(first) = ready.next() else {
-            return Completion {
-                next: self.next(worker),
-                surplus: false,
-                ended: false,
-            };
+            return Completion { next: self.next(worker), surplus: false, ended: false };
         };
         let surplus = match ready.next() {
             None => false,
@@ -412,11 +375,7 @@ impl Run {
                 true
             }
         };
-        Completion {
-            next: Some(self.prefer(lane, first)),
-            surplus,
-            ended: false,
-        }
+        Completion { next: Some(self.prefer(lane, first)), surplus, ended: false }
     }
 
     /// Counts one input of `dependent` as there; answers whether it was the last one.
@@ -441,11 +400,7 @@ impl Run {
                 return self.ticket(root);
             }
         }
-        let best = if lane.best() < task.0 {
-            lane.exchange(task, self.root_list())
-        } else {
-            task
-        };
+        let best = if lane.best() < task.0 { lane.exchange(task, self.root_list()) } else { task };
         self.ticket(best)
     }
 
@@ -468,12 +423,16 @@ impl Run {
         }
     }
 
-    /// Takes a ticket back whose task is to be tried again by whoever comes first.
+    /// Notes that `worker` is out of the task that it had started, without a value.
+    pub fn stop(&self, worker: WorkerId) {
+        self.lanes[worker.index()].pulse.running.store(NO_TASK, Ordering::Relaxed);
+    }
+
+    /// Puts a ticket into a worker's lane: its task runs when its turn comes, there or wherever work is
+    /// taken to.
     pub fn put_back(&self, worker: WorkerId, ticket: Ticket) {
         self.check(&ticket);
-        let lane = &self.lanes[worker.index()];
-        lane.pulse.running.store(NO_TASK, Ordering::Relaxed);
-        lane.push([ticket.task], self.root_list());
+        self.lanes[worker.index()].push([ticket.task], self.root_list());
     }
 
     /// The task that a lost worker was in. The caller is sure that the worker does nothing any more.
@@ -487,18 +446,20 @@ impl Run {
 
     /// True if the values that the task needs are still there, so that it can run once more.
     pub fn can_run_again(&self, ticket: &Ticket) -> bool {
-        self.plan
-            .dependencies(ticket.task)
-            .iter()
-            .all(|input| self.slots.uses(*input) > 0)
+        self.plan.dependencies(ticket.task).iter().all(|input| self.slots.uses(*input) > 0)
     }
 
     /// The value of a task that is known without running it.
     fn answer(&self, task: TaskId, value: Value) {
         if self.slots.uses(task) > 0 {
-            self.ledger.changed_elsewhere(1, bytes_of(value.bytes()));
+            self.ledger.changed_elsewhere(1, signed_bytes(&value));
             self.put(task, value);
         }
+    }
+
+    /// True if the value of a task is used by anybody. To be asked before the run starts.
+    pub(crate) fn is_needed(&self, task: TaskId) -> bool {
+        self.slots.uses(task) > 0
     }
 
     /// True if the task's value is there. Only an observed run knows.
@@ -527,21 +488,14 @@ impl Run {
     pub(crate) fn release(&self, task: TaskId) {
         // SAFETY: `retain` gave this use to the caller, and no borrow outlives `value`.
         if let Some(value) = unsafe { self.slots.spend(task) } {
-            self.ledger.changed_elsewhere(-1, -bytes_of(value.bytes()));
+            self.ledger.changed_elsewhere(-1, -signed_bytes(&value));
         }
     }
 
     /// The results in the wanted shape, taken out of their slots. Call it once, on a run that is done.
-    #[expect(
-        unsafe_code,
-        reason = "spends the uses of wanted values by the protocol of `slots`"
-    )]
+    #[expect(unsafe_code, reason = "spends the uses of wanted values by the protocol of `slots`")]
     pub fn gather(&self) -> Results {
-        assert_eq!(
-            self.status(),
-            Status::Done,
-            "only a run that is done has results"
-        );
+        assert_eq!(self.status(), Status::Done, "only a run that is done has results");
         let outputs = self.plan.outputs();
         let take = |task: &TaskId| {
             // SAFETY: a wanted value has one use of its own, which only this function spends; the run
@@ -549,15 +503,13 @@ impl Run {
             // use is spent.
             let (copy, last) = unsafe { (self.slots.get(*task).cloned(), self.slots.spend(*task)) };
             if let Some(value) = last {
-                self.ledger.changed_elsewhere(-1, -bytes_of(value.bytes()));
+                self.ledger.changed_elsewhere(-1, -signed_bytes(&value));
             }
             copy.expect("a run that is done has every wanted value")
         };
         let values: Vec<Value> = outputs.iter().map(take).collect();
         self.plan.gather(|task| {
-            let at = outputs
-                .binary_search(&task)
-                .expect("a wanted task is an output");
+            let at = outputs.binary_search(&task).expect("a wanted task is an output");
             values[at].clone()
         })
     }
@@ -587,7 +539,7 @@ impl Run {
 /// leaves the ledger with it.
 impl Drop for Run {
     fn drop(&mut self) {
-        let sizes = self.slots.remaining().map(|value| bytes_of(value.bytes()));
+        let sizes = self.slots.remaining().map(signed_bytes);
         let (values, bytes) = sizes.fold((0, 0), |(values, sum), bytes| (values + 1, sum + bytes));
         if values > 0 {
             self.ledger.changed_elsewhere(-values, -bytes);
@@ -621,25 +573,14 @@ fn count(items: usize) -> u32 {
 impl Parts {
     /// All tasks of the plan run.
     fn whole(plan: &Plan) -> Self {
-        let pending = plan
-            .tasks()
-            .map(|task| count(plan.dependencies(task).len()))
-            .collect();
-        let mut uses: Vec<u32> = plan
-            .tasks()
-            .map(|task| count(plan.dependents(task).len()))
-            .collect();
+        let pending = plan.tasks().map(|task| count(plan.dependencies(task).len())).collect();
+        let mut uses: Vec<u32> =
+            plan.tasks().map(|task| count(plan.dependents(task).len())).collect();
         let ends = count(uses.iter().filter(|uses| **uses == 0).count());
         for output in plan.outputs() {
             uses[output.index()] += 1;
         }
-        Self {
-            pending,
-            uses,
-            roots: None,
-            tasks: count(plan.len()),
-            ends,
-        }
+        Self { pending, uses, roots: None, tasks: count(plan.len()), ends }
     }
 
     /// Some tasks were answered: they do not run, nor does what only they need.
@@ -676,13 +617,7 @@ impl Parts {
             }
         }
         roots.sort_unstable();
-        Self {
-            pending,
-            uses,
-            roots: Some(roots.into()),
-            tasks,
-            ends: tasks,
-        }
+        Self { pending, uses, roots: Some(roots.into()), tasks, ends: tasks }
     }
 }
 
@@ -698,10 +633,7 @@ impl Watch {
     fn stalled(&mut self, run: &Run, now: Duration) -> Duration {
         let started = run.started();
         if started != self.started || self.since.is_zero() {
-            *self = Self {
-                started,
-                since: now,
-            };
+            *self = Self { started, since: now };
         }
         now.saturating_sub(self.since)
     }

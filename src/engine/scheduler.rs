@@ -57,14 +57,10 @@ impl Engine {
                 self.run_submitted(run, tasks, roots, commands);
             }
             Event::RunEnded { run } => self.finish(run, RunOutcome::Done, commands),
-            Event::TaskFailed {
-                run,
-                task,
-                worker,
-                retries,
-            } => {
+            Event::TaskFailed { run, task, worker, retries } => {
                 self.task_failed(run, task, worker, retries, commands);
             }
+            Event::HookFailed { run } => self.finish(run, RunOutcome::HookFailed, commands),
             Event::CancelRequested { run } => self.finish(run, RunOutcome::Cancelled, commands),
         }
     }
@@ -81,10 +77,7 @@ impl Engine {
 
     fn worker_joined(&mut self, worker: WorkerId, commands: &mut Vec<Command>) {
         self.workers.entry(worker).or_default();
-        let waiting = self
-            .runs
-            .iter()
-            .filter(|(_, record)| record.starter.is_none());
+        let waiting = self.runs.iter().filter(|(_, record)| record.starter.is_none());
         let waiting: Vec<RunId> = waiting.map(|(run, _)| *run).collect();
         for run in waiting {
             self.start(run, commands);
@@ -98,11 +91,7 @@ impl Engine {
         roots: usize,
         commands: &mut Vec<Command>,
     ) {
-        let record = RunRecord {
-            roots,
-            starter: None,
-            troubled: BTreeMap::new(),
-        };
+        let record = RunRecord { roots, starter: None, troubled: BTreeMap::new() };
         self.runs.insert(run, record);
         if tasks == 0 {
             self.finish(run, RunOutcome::Done, commands);
@@ -124,19 +113,12 @@ impl Engine {
         debug_assert!(record.roots > 0, "a graph without cycles has roots");
         record.starter = Some(worker);
         self.count_start(worker, 1);
-        commands.push(Command::RunTasks {
-            worker,
-            run,
-            tasks: Vec::new(),
-        });
+        commands.push(Command::RunTasks { worker, run, tasks: Vec::new() });
     }
 
     /// Ties are broken by the worker's number.
     fn least_busy(&self) -> Option<WorkerId> {
-        let least = self
-            .workers
-            .iter()
-            .min_by_key(|(worker, state)| (state.started, **worker));
+        let least = self.workers.iter().min_by_key(|(worker, state)| (state.started, **worker));
         least.map(|(worker, _)| *worker)
     }
 
@@ -161,19 +143,11 @@ impl Engine {
         trouble.failures += 1;
         let (failures, attempts) = (trouble.failures, trouble.failures + trouble.losses);
         if failures > retries {
-            let outcome = RunOutcome::Failed {
-                task,
-                attempts,
-                worker_lost: false,
-            };
+            let outcome = RunOutcome::Failed { task, attempts, worker_lost: false };
             self.finish(run, outcome, commands);
             return;
         }
-        commands.push(Command::TellRetry {
-            run,
-            task,
-            attempt: attempts + 1,
-        });
+        commands.push(Command::TellRetry { run, task, attempt: attempts + 1 });
         self.run_again(worker, run, task, commands);
     }
 
@@ -182,11 +156,7 @@ impl Engine {
         let here = self.workers.contains_key(&worker).then_some(worker);
         // Without any worker the task waits in the lane of the lost one, whose successor finds it.
         let worker = here.or_else(|| self.least_busy()).unwrap_or(worker);
-        commands.push(Command::RunTasks {
-            worker,
-            run,
-            tasks: vec![task],
-        });
+        commands.push(Command::RunTasks { worker, run, tasks: vec![task] });
     }
 
     fn worker_lost(&mut self, lost: WorkerId, running: &[Running], commands: &mut Vec<Command>) {
@@ -194,12 +164,7 @@ impl Engine {
             return;
         }
         commands.push(Command::ReplaceWorker { worker: lost });
-        for Running {
-            run,
-            task,
-            repeatable,
-        } in running.iter().copied()
-        {
+        for Running { run, task, repeatable } in running.iter().copied() {
             let Some(record) = self.runs.get_mut(&run) else {
                 continue;
             };
@@ -207,27 +172,16 @@ impl Engine {
             trouble.losses += 1;
             let attempts = trouble.failures + trouble.losses;
             if trouble.losses >= ALLOWED_LOSSES || !repeatable {
-                let outcome = RunOutcome::Failed {
-                    task,
-                    attempts,
-                    worker_lost: true,
-                };
+                let outcome = RunOutcome::Failed { task, attempts, worker_lost: true };
                 self.finish(run, outcome, commands);
             } else {
-                commands.push(Command::TellRetry {
-                    run,
-                    task,
-                    attempt: attempts + 1,
-                });
+                commands.push(Command::TellRetry { run, task, attempt: attempts + 1 });
                 self.run_again(lost, run, task, commands);
             }
         }
         // What the lost worker had only been told to start, another one starts; what lies in its lanes
         // is found by all.
-        let orphans = self
-            .runs
-            .iter()
-            .filter(|(_, record)| record.starter == Some(lost));
+        let orphans = self.runs.iter().filter(|(_, record)| record.starter == Some(lost));
         let orphans: Vec<RunId> = orphans.map(|(run, _)| *run).collect();
         for run in orphans {
             if let Some(record) = self.runs.get_mut(&run) {
@@ -254,20 +208,12 @@ impl Engine {
     /// If one is wrong.
     pub fn check_invariants(&self) {
         for (worker, state) in &self.workers {
-            let started = self
-                .runs
-                .values()
-                .filter(|record| record.starter == Some(*worker))
-                .count();
-            assert_eq!(
-                state.started, started,
-                "{worker:?} counts the runs it started wrongly"
-            );
+            let started =
+                self.runs.values().filter(|record| record.starter == Some(*worker)).count();
+            assert_eq!(state.started, started, "{worker:?} counts the runs it started wrongly");
         }
         for (run, record) in &self.runs {
-            let there = record
-                .starter
-                .is_none_or(|starter| self.workers.contains_key(&starter));
+            let there = record.starter.is_none_or(|starter| self.workers.contains_key(&starter));
             assert!(there, "{run:?} waits for a worker that is gone");
             let waits = record.starter.is_none() && !self.workers.is_empty();
             assert!(!waits, "{run:?} waits although there are workers");

@@ -22,10 +22,7 @@
 //!
 //! Nothing here knows why a value is used or what it weighs.
 
-#![expect(
-    unsafe_code,
-    reason = "the measured need is in the module documentation"
-)]
+#![expect(unsafe_code, reason = "the measured need is in the module documentation")]
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,10 +45,7 @@ impl Slots {
     /// Slots with these numbers of uses.
     pub(super) fn new(uses: impl ExactSizeIterator<Item = u32>) -> Self {
         let values = (0..uses.len()).map(|_| UnsafeCell::new(None)).collect();
-        Self {
-            uses: uses.map(AtomicU32::new).collect(),
-            values,
-        }
+        Self { uses: uses.map(AtomicU32::new).collect(), values }
     }
 
     /// Puts the value of `task` in.
@@ -129,8 +123,6 @@ impl Slots {
 
     /// All values that are still in their slots. Exclusive access makes every borrow impossible.
     pub(super) fn remaining(&mut self) -> impl Iterator<Item = &Value> {
-        self.values
-            .iter_mut()
-            .filter_map(|cell| cell.get_mut().as_ref())
+        self.values.iter_mut().filter_map(|cell| cell.get_mut().as_ref())
     }
 }

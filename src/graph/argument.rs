@@ -164,10 +164,7 @@ pub struct Task {
 impl Task {
     /// A call of `func` with `args`.
     pub fn new<A: Into<Arg>>(func: Func, args: impl IntoIterator<Item = A>) -> Self {
-        Self {
-            func,
-            args: args.into_iter().collect(),
-        }
+        Self { func, args: args.into_iter().collect() }
     }
 
     /// The function.
@@ -257,24 +254,7 @@ macro_rules! literal {
     };
 }
 
-literal!(
-    (),
-    bool,
-    i8,
-    i16,
-    i32,
-    i64,
-    i128,
-    isize,
-    u8,
-    u16,
-    u32,
-    u64,
-    u128,
-    usize,
-    f32,
-    f64
-);
+literal!((), bool, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64);
 
 fn write_list<M>(items: impl ExactSizeIterator<Item: Argument<M>>, to: &mut Writer<'_>) {
     let count = items.len();
@@ -338,12 +318,6 @@ calls!(12; A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH, I MI, J MJ, K MK, L M
 /// A call with a [`Func`] and arguments as plain data.
 impl Argument<Called<Func>> for (Func, Args) {
     fn write(self, to: &mut Writer<'_>) {
-        write_all(
-            Arg::Task(Task {
-                func: self.0,
-                args: self.1,
-            }),
-            to,
-        );
+        write_all(Arg::Task(Task { func: self.0, args: self.1 }), to);
     }
 }

@@ -23,11 +23,9 @@ impl Graph {
         self.check_defined()?;
         let everything = (0..index_of(self.nodes.len())).collect::<Vec<_>>();
         let compiled = Compiled::new(self, &everything);
-        static_order(&compiled.shape(&compiled.dependents()), |_, _| {
-            std::cmp::Ordering::Equal
-        })
-        .map(drop)
-        .map_err(|cyclic| compiled.cycle(self, cyclic.task))
+        static_order(&compiled.shape(&compiled.dependents()), |_, _| std::cmp::Ordering::Equal)
+            .map(drop)
+            .map_err(|cyclic| compiled.cycle(self, cyclic.task))
     }
 
     /// The first mistake of building, a key that is named but not there, or aliases in a circle.
@@ -51,13 +49,8 @@ impl Graph {
             Entry::Call { .. } => self.arguments(index_of(*other)).contains(&Op::Node(index)),
             Entry::Undefined | Entry::Literal(_) => false,
         };
-        let needed_by = (0..self.nodes.len())
-            .find(needs)
-            .map(|other| self.keys[other].clone());
-        GraphError::MissingKey {
-            key: self.keys[index as usize].clone(),
-            needed_by,
-        }
+        let needed_by = (0..self.nodes.len()).find(needs).map(|other| self.keys[other].clone());
+        GraphError::MissingKey { key: self.keys[index as usize].clone(), needed_by }
     }
 
     /// Follows an alias with a second, slower reader behind: in a circle they meet (Floyd's method).
@@ -137,11 +130,7 @@ impl Compiled {
         let mut wanted_nodes = Vec::new();
         let wanted = resolve(&graph, outputs, &mut wanted_nodes)?;
         let compiled = Self::new(&graph, &wanted_nodes);
-        if compiled.nodes.len()
-            < (0..index_of(graph.len()))
-                .filter(|n| graph.is_call(*n))
-                .count()
-        {
+        if compiled.nodes.len() < (0..index_of(graph.len())).filter(|n| graph.is_call(*n)).count() {
             graph.validate()?;
         }
         let dependents = compiled.dependents();
@@ -197,16 +186,9 @@ impl Compiled {
             }
             starts.push(index_of(dependencies.len()));
         }
-        let outputs = wanted
-            .iter()
-            .map(|node| local[graph.target(*node) as usize]);
+        let outputs = wanted.iter().map(|node| local[graph.target(*node) as usize]);
         let outputs = outputs.filter(|number| *number != NONE).collect();
-        Self {
-            nodes,
-            starts,
-            dependencies,
-            outputs,
-        }
+        Self { nodes, starts, dependencies, outputs }
     }
 
     fn dependents(&self) -> (Vec<u32>, Vec<u32>) {
@@ -215,14 +197,8 @@ impl Compiled {
 
     fn shape<'a>(&'a self, dependents: &'a (Vec<u32>, Vec<u32>)) -> Shape<'a> {
         Shape {
-            dependencies: Edges {
-                starts: &self.starts,
-                targets: &self.dependencies,
-            },
-            dependents: Edges {
-                starts: &dependents.0,
-                targets: &dependents.1,
-            },
+            dependencies: Edges { starts: &self.starts, targets: &self.dependencies },
+            dependents: Edges { starts: &dependents.0, targets: &dependents.1 },
             outputs: &self.outputs,
         }
     }
@@ -244,22 +220,13 @@ impl Compiled {
                 .expect("a task that can never start waits for another such task");
         }
         path.push(at);
-        GraphError::Cycle(
-            path[seen_at[at as usize] as usize..]
-                .iter()
-                .map(key)
-                .collect(),
-        )
+        GraphError::Cycle(path[seen_at[at as usize] as usize..].iter().map(key).collect())
     }
 
     /// The tasks that are on a cycle or behind one (what Kahn's algorithm leaves over).
     fn stuck(&self) -> Vec<bool> {
         let (starts, targets) = self.dependents();
-        let mut waits: Vec<u32> = self
-            .starts
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .collect();
+        let mut waits: Vec<u32> = self.starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let mut ready: Vec<usize> = (0..waits.len()).filter(|task| waits[*task] == 0).collect();
         while let Some(task) = ready.pop() {
             for target in &targets[starts[task] as usize..starts[task + 1] as usize] {
@@ -312,10 +279,7 @@ impl Compiled {
             .collect();
 
         let rank_of_node = |node: u32| {
-            let local = self
-                .nodes
-                .binary_search(&node)
-                .expect("a wanted call is in the plan");
+            let local = self.nodes.binary_search(&node).expect("a wanted call is in the plan");
             TaskId(rank[local])
         };
         let mut retries: Vec<_> = graph
@@ -325,11 +289,7 @@ impl Compiled {
             .map(|(node, count)| (rank_of_node(*node), *count))
             .collect();
         retries.sort_unstable();
-        let mut outputs: Vec<_> = self
-            .outputs
-            .iter()
-            .map(|o| TaskId(rank[*o as usize]))
-            .collect();
+        let mut outputs: Vec<_> = self.outputs.iter().map(|o| TaskId(rank[*o as usize])).collect();
         outputs.sort_unstable();
         outputs.dedup();
         let wanted = wanted.number(&rank_of_node);
@@ -337,14 +297,8 @@ impl Compiled {
         Plan {
             graph,
             nodes: nodes.into(),
-            dependencies: Adjacency {
-                starts: starts.into(),
-                targets: ids(targets),
-            },
-            dependents: Adjacency {
-                starts: dependent_starts.into(),
-                targets: ids(dependents),
-            },
+            dependencies: Adjacency { starts: starts.into(), targets: ids(targets) },
+            dependents: Adjacency { starts: dependent_starts.into(), targets: ids(dependents) },
             flags,
             roots: roots.into(),
             retries: retries.into(),
@@ -366,12 +320,9 @@ impl Unnumbered {
         match self {
             Unnumbered::Call(node) => Wanted::Task(rank_of_node(node)),
             Unnumbered::Literal(value) => Wanted::Literal(value),
-            Unnumbered::List(items) => Wanted::List(
-                items
-                    .into_iter()
-                    .map(|item| item.number(rank_of_node))
-                    .collect(),
-            ),
+            Unnumbered::List(items) => {
+                Wanted::List(items.into_iter().map(|item| item.number(rank_of_node)).collect())
+            }
         }
     }
 }
@@ -387,10 +338,9 @@ fn resolve(
             let items = items.iter().map(|item| resolve(graph, item, nodes));
             return Ok(Unnumbered::List(items.collect::<Result<_, _>>()?));
         }
-        Outputs::Key(key) => graph.find(key).ok_or_else(|| GraphError::MissingKey {
-            key: key.clone(),
-            needed_by: None,
-        })?,
+        Outputs::Key(key) => graph
+            .find(key)
+            .ok_or_else(|| GraphError::MissingKey { key: key.clone(), needed_by: None })?,
         Outputs::Node(node) => graph.own(*node)?,
     };
     nodes.push(node);

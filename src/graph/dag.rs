@@ -157,10 +157,7 @@ impl Graph {
 
     fn define<M>(&mut self, index: u32, node: impl Argument<M>) -> Node {
         let start = self.ops.len();
-        node.write(&mut Writer {
-            graph: self,
-            task: index,
-        });
+        node.write(&mut Writer { graph: self, task: index });
         let entry = self.entry_from_ops(start);
         let slot = &mut self.nodes[index as usize];
         if matches!(slot, Entry::Undefined) {
@@ -168,10 +165,7 @@ impl Graph {
         } else {
             self.remember(GraphError::DuplicateKey(self.keys[index as usize].clone()));
         }
-        Node {
-            graph: self.tag(),
-            index,
-        }
+        Node { graph: self.tag(), index }
     }
 
     /// Takes the outermost operation of what was written off again: it says what the entry is.
@@ -182,11 +176,7 @@ impl Graph {
             return Entry::Undefined;
         };
         let call = |func: Func, ops: &[Op]| match u32::try_from(ops.len()) {
-            Ok(end) => Entry::Call {
-                func,
-                start: first,
-                end,
-            },
+            Ok(end) => Entry::Call { func, start: first, end },
             Err(_) => Entry::Undefined,
         };
         match self.ops.pop() {
@@ -207,10 +197,7 @@ impl Graph {
 
     /// Lets the task of `node` be tried again up to `retries` times when it fails.
     pub fn set_retries(&mut self, node: Node, retries: u32) {
-        match self
-            .retries
-            .binary_search_by_key(&node.index, |(index, _)| *index)
-        {
+        match self.retries.binary_search_by_key(&node.index, |(index, _)| *index) {
             Ok(at) => self.retries[at].1 = retries,
             Err(at) => self.retries.insert(at, (node.index, retries)),
         }
@@ -239,17 +226,12 @@ impl Graph {
     /// The node of a key, if the graph has it.
     pub fn node(&self, key: &Key) -> Option<Node> {
         let index = self.find(key)?;
-        Some(Node {
-            graph: self.tag?,
-            index,
-        })
+        Some(Node { graph: self.tag?, index })
     }
 
     pub(super) fn find(&self, key: &Key) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
-        let found = self
-            .index
-            .find(hash, |index| self.keys[*index as usize] == *key);
+        let found = self.index.find(hash, |index| self.keys[*index as usize] == *key);
         found.copied().or_else(|| self.find_automatic(key))
     }
 
@@ -266,8 +248,7 @@ impl Graph {
     /// The index of a node of this graph.
     pub(super) fn own(&self, node: Node) -> Result<u32, GraphError> {
         let own = self.tag == Some(node.graph) && (node.index as usize) < self.nodes.len();
-        own.then_some(node.index)
-            .ok_or_else(|| GraphError::ForeignNode("the wanted keys".into()))
+        own.then_some(node.index).ok_or_else(|| GraphError::ForeignNode("the wanted keys".into()))
     }
 
     pub(super) fn mistake(&self) -> Option<&GraphError> {
@@ -279,9 +260,7 @@ impl Graph {
     }
 
     fn tag(&mut self) -> u32 {
-        *self
-            .tag
-            .get_or_insert_with(|| NEXT_TAG.fetch_add(1, Ordering::Relaxed))
+        *self.tag.get_or_insert_with(|| NEXT_TAG.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The node index of a key; a key that is new becomes an undefined node.
@@ -295,8 +274,7 @@ impl Graph {
         }
         let index = self.push(key, Entry::Undefined);
         let (keys, hasher) = (&self.keys, &self.hasher);
-        self.index
-            .insert_unique(hash, index, |index| hasher.hash_one(&keys[*index as usize]));
+        self.index.insert_unique(hash, index, |index| hasher.hash_one(&keys[*index as usize]));
         index
     }
 
@@ -313,9 +291,7 @@ impl Graph {
 
 impl std::fmt::Debug for Graph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Graph")
-            .field("keys", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Graph").field("keys", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -396,9 +372,7 @@ impl Function for MakeList {
     }
 
     fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, super::CallError> {
-        Ok(Outcome::Ready(Value::new(List(
-            inputs.iter_mut().map(Input::take).collect(),
-        ))))
+        Ok(Outcome::Ready(Value::new(List(inputs.iter_mut().map(Input::take).collect()))))
     }
 }
 

@@ -29,17 +29,9 @@ impl Plan {
             "digraph mobula {\n  rankdir=BT;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n",
         );
         let written = self.tasks().try_for_each(|task| {
-            let label = format!(
-                "{}\n{} · {}",
-                self.key(task),
-                self.func(task).name(),
-                task.0
-            );
-            let frame = if self.outputs().binary_search(&task).is_ok() {
-                ", peripheries=2"
-            } else {
-                ""
-            };
+            let label = format!("{}\n{} · {}", self.key(task), self.func(task).name(), task.0);
+            let frame =
+                if self.outputs().binary_search(&task).is_ok() { ", peripheries=2" } else { "" };
             writeln!(dot, "  {task:?} [label=\"{}\"{frame}];", escaped(&label))?;
             let mut previous = None;
             for dependent in self.dependents(task) {
@@ -56,8 +48,5 @@ impl Plan {
 }
 
 fn escaped(label: &str) -> String {
-    label
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -25,21 +25,14 @@ pub enum GraphError {
     #[error("a node of another graph was used in task {0:?}; name the task by its key instead")]
     ForeignNode(Key),
     /// More tasks, arguments or dependencies than 32-bit numbers count.
-    #[error(
-        "the graph has more than {} tasks, arguments or dependencies; split it",
-        u32::MAX
-    )]
+    #[error("the graph has more than {} tasks, arguments or dependencies; split it", u32::MAX)]
     TooLarge,
 }
 
 /// A long cycle is printed with its middle left out.
 fn path(keys: &[Key]) -> String {
     const SHOWN: usize = 12;
-    let names = |keys: &[Key]| {
-        keys.iter()
-            .map(|key| format!("{key:?}"))
-            .collect::<Vec<_>>()
-    };
+    let names = |keys: &[Key]| keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>();
     if keys.len() <= SHOWN {
         return names(keys).join(" -> ");
     }
@@ -64,14 +57,8 @@ mod tests {
     fn messages_name_the_keys() {
         let cycle = GraphError::Cycle(vec!["a".into(), "b".into(), "a".into()]);
         assert!(cycle.to_string().ends_with("'a' -> 'b' -> 'a'"), "{cycle}");
-        let missing = GraphError::MissingKey {
-            key: "x".into(),
-            needed_by: Some(("y", 0).into()),
-        };
-        assert!(
-            missing.to_string().contains("task ('y', 0) needs it"),
-            "{missing}"
-        );
+        let missing = GraphError::MissingKey { key: "x".into(), needed_by: Some(("y", 0).into()) };
+        assert!(missing.to_string().contains("task ('y', 0) needs it"), "{missing}");
     }
 
     #[test]

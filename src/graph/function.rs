@@ -216,10 +216,7 @@ pub(super) fn short_name(path: &'static str) -> &'static str {
         return "closure";
     }
     let generic = path.find('<').unwrap_or(path.len());
-    path[..generic]
-        .rsplit("::")
-        .find(|part| !part.is_empty())
-        .unwrap_or(path)
+    path[..generic].rsplit("::").find(|part| !part.is_empty()).unwrap_or(path)
 }
 
 #[cfg(test)]

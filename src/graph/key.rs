@@ -370,10 +370,7 @@ struct Suffix {
 impl Suffix {
     /// A dash and the ten digits of `u32::MAX`.
     const LENGTH: usize = 11;
-    const EMPTY: Self = Self {
-        bytes: [b'-'; Self::LENGTH],
-        start: Self::LENGTH,
-    };
+    const EMPTY: Self = Self { bytes: [b'-'; Self::LENGTH], start: Self::LENGTH };
 
     fn new(mut number: u32) -> Self {
         let mut suffix = Self::EMPTY;
@@ -464,10 +461,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn through(keys: &'a [Key]) -> Self {
-        Self {
-            current: keys.iter(),
-            parents: Vec::new(),
-        }
+        Self { current: keys.iter(), parents: Vec::new() }
     }
 }
 
@@ -482,8 +476,7 @@ impl<'a> Iterator for Walk<'a> {
         let Repr::Tuple(tuple) = &key.0 else {
             return Some(Step::Leaf(key));
         };
-        self.parents
-            .push(mem::replace(&mut self.current, tuple.0.iter()));
+        self.parents.push(mem::replace(&mut self.current, tuple.0.iter()));
         Some(Step::Enter)
     }
 }
@@ -584,9 +577,7 @@ fn without_decoration(first: &str, words: &str) -> String {
         return group;
     }
     let path = group.trim_matches(['<', '>']).split_whitespace().next();
-    path.and_then(|path| path.rsplit('.').next())
-        .unwrap_or_default()
-        .to_owned()
+    path.and_then(|path| path.rsplit('.').next()).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

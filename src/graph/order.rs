@@ -17,12 +17,7 @@ pub(crate) fn static_order(
     tie: impl Fn(u32, u32) -> Ordering,
 ) -> Result<Vec<u32>, Cyclic> {
     let n = shape.dependencies.starts.len() - 1;
-    let mut waits: Vec<u32> = shape
-        .dependencies
-        .starts
-        .windows(2)
-        .map(|p| p[1] - p[0])
-        .collect();
+    let mut waits: Vec<u32> = shape.dependencies.starts.windows(2).map(|p| p[1] - p[0]).collect();
     let mut ready: Vec<u32> = (0..n as u32).filter(|t| waits[*t as usize] == 0).collect();
     ready.sort_by(|a, b| tie(*b, *a));
     let mut order = vec![];
@@ -38,9 +33,7 @@ pub(crate) fn static_order(
         }
     }
     if order.len() < n {
-        return Err(Cyclic {
-            task: (0..n as u32).find(|t| waits[*t as usize] > 0).unwrap(),
-        });
+        return Err(Cyclic { task: (0..n as u32).find(|t| waits[*t as usize] > 0).unwrap() });
     }
     Ok(order)
 }

@@ -147,9 +147,7 @@ impl Plan {
     pub fn task(&self, key: &Key) -> Option<TaskId> {
         let node = self.graph.find(key)?;
         let at = self.nodes.iter().position(|other| *other == node)?;
-        Some(TaskId(
-            u32::try_from(at).expect("a plan has at most 2^32 tasks"),
-        ))
+        Some(TaskId(u32::try_from(at).expect("a plan has at most 2^32 tasks")))
     }
 
     /// The tasks whose values the task needs, in the order of its arguments, with repetitions.
@@ -185,9 +183,7 @@ impl Plan {
 
     /// How often the task may be tried again when it fails.
     pub fn retries(&self, task: TaskId) -> u32 {
-        let found = self
-            .retries
-            .binary_search_by_key(&task, |(other, _)| *other);
+        let found = self.retries.binary_search_by_key(&task, |(other, _)| *other);
         found.map_or(0, |at| self.retries[at].1)
     }
 
@@ -216,10 +212,8 @@ impl Plan {
     ) -> Result<Outcome, CallError> {
         let dependencies = self.dependencies(task);
         if self.flags[task.index()].simple {
-            let inputs = dependencies
-                .iter()
-                .enumerate()
-                .map(|(i, dependency)| input(i, *dependency));
+            let inputs =
+                dependencies.iter().enumerate().map(|(i, dependency)| input(i, *dependency));
             return self.func(task).call(&mut inputs.collect::<Inputs<'a>>());
         }
         let mut next = 0;
@@ -312,8 +306,6 @@ fn pop(stack: &mut Inputs<'_>, count: u32) -> Vec<Value> {
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan")
-            .field("tasks", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Plan").field("tasks", &self.len()).finish_non_exhaustive()
     }
 }

@@ -20,12 +20,8 @@ fn total(items: Vec<i64>) -> i64 {
 fn evaluate(plan: &Plan) -> Results {
     let mut values: Vec<Value> = Vec::new();
     for task in plan.tasks() {
-        let outcome = plan.call(task, |_, dependency| {
-            Input::Shared(&values[dependency.index()])
-        });
-        let Outcome::Ready(value) = outcome.unwrap() else {
-            unreachable!("no task is async")
-        };
+        let outcome = plan.call(task, |_, dependency| Input::Shared(&values[dependency.index()]));
+        let Outcome::Ready(value) = outcome.unwrap() else { unreachable!("no task is async") };
         values.push(value);
     }
     plan.gather(|task| values[task.index()].clone())
@@ -55,11 +51,8 @@ fn every_kind_of_argument_evaluates() {
     let node = graph.add((inc, ("z", 0)));
     graph.insert("more", (add, node, Value::new(100_i64)));
     assert_eq!(graph.key(node).to_string(), format!("inc-{}", 9));
-    let plan = Plan::new(
-        graph,
-        keys!["y", ("z", 0), [5, "list", "text"], "more", "nested"],
-    )
-    .unwrap();
+    let plan =
+        Plan::new(graph, keys!["y", ("z", 0), [5, "list", "text"], "more", "nested"]).unwrap();
     let results = evaluate(&plan).into_list();
     assert_eq!(results[0].get::<i64>(), Some(&2));
     assert_eq!(results[1].get::<i64>(), Some(&14));
@@ -83,29 +76,11 @@ fn empty_graphs_and_graphs_of_literals_have_plans_without_tasks() {
 fn a_missing_key_names_who_needs_it() {
     let graph = graph! { "y" => (inc, "x") };
     let error = Plan::new(graph, "y").unwrap_err();
-    assert_eq!(
-        error,
-        GraphError::MissingKey {
-            key: "x".into(),
-            needed_by: Some("y".into())
-        }
-    );
+    assert_eq!(error, GraphError::MissingKey { key: "x".into(), needed_by: Some("y".into()) });
     let error = Plan::new(graph! { "a" => "b" }, "a").unwrap_err();
-    assert_eq!(
-        error,
-        GraphError::MissingKey {
-            key: "b".into(),
-            needed_by: Some("a".into())
-        }
-    );
+    assert_eq!(error, GraphError::MissingKey { key: "b".into(), needed_by: Some("a".into()) });
     let error = Plan::new(graph! { "a" => 1 }, "c").unwrap_err();
-    assert_eq!(
-        error,
-        GraphError::MissingKey {
-            key: "c".into(),
-            needed_by: None
-        }
-    );
+    assert_eq!(error, GraphError::MissingKey { key: "c".into(), needed_by: None });
 }
 
 #[test]
@@ -115,9 +90,7 @@ fn a_cycle_prints_its_path_even_where_nobody_looks() {
         "fine" => (inc, "ok"),
     };
     let error = Plan::new(graph, "fine").unwrap_err();
-    let GraphError::Cycle(path) = &error else {
-        panic!("{error}")
-    };
+    let GraphError::Cycle(path) = &error else { panic!("{error}") };
     assert_eq!(path.len(), 4);
     assert_eq!(path.first(), path.last());
     let itself = Plan::new(graph! { "a" => (inc, "a") }, "a").unwrap_err();
@@ -134,10 +107,7 @@ fn a_key_given_twice_is_refused() {
     let node = graph.add((inc, 1));
     let key = graph.key(node).to_string();
     graph.insert(key.clone(), 3);
-    assert_eq!(
-        graph.validate().unwrap_err(),
-        GraphError::DuplicateKey(key.into())
-    );
+    assert_eq!(graph.validate().unwrap_err(), GraphError::DuplicateKey(key.into()));
 }
 
 #[test]
@@ -156,10 +126,7 @@ fn a_node_of_another_graph_is_refused() {
     let node = one.add(1);
     let mut two = Graph::new();
     two.insert("y", (inc, node));
-    assert_eq!(
-        two.validate().unwrap_err(),
-        GraphError::ForeignNode("y".into())
-    );
+    assert_eq!(two.validate().unwrap_err(), GraphError::ForeignNode("y".into()));
     assert!(Plan::new(graph! { "x" => 1 }, node).is_err());
 }
 
@@ -169,12 +136,7 @@ fn only_what_is_wanted_is_planned() {
         "a" => (inc, 1), "b" => (inc, "a"), "c" => (inc, "a"), "d" => (add, "b", "c"),
     };
     let plan = Plan::new(graph, "b").unwrap();
-    assert_eq!(
-        plan.tasks()
-            .map(|t| plan.key(t).to_string())
-            .collect::<Vec<_>>(),
-        ["a", "b"]
-    );
+    assert_eq!(plan.tasks().map(|t| plan.key(t).to_string()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(plan.is_chained(TaskId(0)) && !plan.is_chained(TaskId(1)));
 }
 
@@ -190,14 +152,9 @@ fn an_input_used_twice_counts_twice() {
 fn wrong_calls_say_what_is_wrong() {
     let call = |graph: Graph| {
         let plan = Plan::new(graph, "y").unwrap();
-        plan.call(TaskId(0), |_, _| unreachable!("no dependencies"))
-            .unwrap_err()
-            .to_string()
+        plan.call(TaskId(0), |_, _| unreachable!("no dependencies")).unwrap_err().to_string()
     };
-    assert_eq!(
-        call(graph! { "y" => (inc, 1, 2) }),
-        "`inc` takes 1 argument, not 2"
-    );
+    assert_eq!(call(graph! { "y" => (inc, 1, 2) }), "`inc` takes 1 argument, not 2");
     assert_eq!(
         call(graph! { "y" => (inc, lit("one".to_owned())) }),
         "argument 1 of `inc` must be i64, found alloc::string::String"

@@ -98,11 +98,7 @@ impl<T: Data + Clone> Param<BySlice> for &[T] {
             let vec = Vec::<T>::convert(input.value()).ok_or(found)?;
             *input = Input::Owned(Value::new(vec));
         }
-        input
-            .value()
-            .downcast_ref::<Vec<T>>()
-            .map(Vec::as_slice)
-            .ok_or(found)
+        input.value().downcast_ref::<Vec<T>>().map(Vec::as_slice).ok_or(found)
     }
 }
 
@@ -112,10 +108,7 @@ impl Param<ByStr> for &str {
 
     fn fetch<'a>(input: &'a mut Input<'_>) -> Result<&'a str, &'static str> {
         let value = input.value();
-        value
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .ok_or(value.type_name())
+        value.downcast_ref::<String>().map(String::as_str).ok_or(value.type_name())
     }
 }
 
@@ -228,11 +221,7 @@ struct Typed<F, S> {
 
 #[cold]
 fn wrong_arity(name: &str, expected: usize, found: usize) -> CallError {
-    CallError::Arity {
-        function: name.to_owned(),
-        expected,
-        found,
-    }
+    CallError::Arity { function: name.to_owned(), expected, found }
 }
 
 #[cold]

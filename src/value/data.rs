@@ -123,14 +123,7 @@ macro_rules! flat {
     ($($flat:ty),* $(,)?) => { $(impl Data for $flat {})* };
 }
 
-flat!(
-    (),
-    bool,
-    char,
-    Duration,
-    std::time::Instant,
-    std::time::SystemTime
-);
+flat!((), bool, char, Duration, std::time::Instant, std::time::SystemTime);
 
 /// Implements `Data` for integers, which widen to each other where nothing is lost.
 macro_rules! integer {
@@ -169,9 +162,7 @@ fn integer(value: &Value) -> Option<i128> {
             })*
         };
     }
-    any!(
-        i64, i32, usize, u64, u32, i8, i16, u8, u16, isize, i128, u128
-    );
+    any!(i64, i32, usize, u64, u32, i8, i16, u8, u16, isize, i128, u128);
     None
 }
 
@@ -203,12 +194,7 @@ impl<T: Data + Clone> Data for Vec<T> {
     }
 
     fn convert(value: &Value) -> Option<Self> {
-        value
-            .downcast_ref::<List>()?
-            .0
-            .iter()
-            .map(Value::copy)
-            .collect()
+        value.downcast_ref::<List>()?.0.iter().map(Value::copy).collect()
     }
 }
 

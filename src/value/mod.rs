@@ -197,9 +197,8 @@ impl Value {
             return T::convert(&value).ok_or(value);
         }
         let any: Arc<dyn Any + Send + Sync> = payload;
-        let boxed = any
-            .downcast::<Boxed<T>>()
-            .unwrap_or_else(|_| unreachable!("the type was asked"));
+        let boxed =
+            any.downcast::<Boxed<T>>().unwrap_or_else(|_| unreachable!("the type was asked"));
         Ok(Arc::try_unwrap(boxed).map_or_else(|shared| shared.data.clone(), |unique| unique.data))
     }
 

@@ -36,13 +36,8 @@ impl<T: Any + Send + Sync> Shared<T> {
     /// A pointer to a copy of `scalar`, if `T` is its type.
     pub(super) fn of_scalar<S: Any + Copy>(scalar: S) -> Option<Self> {
         let mut scalar = Some(scalar);
-        let data = (&mut scalar as &mut dyn Any)
-            .downcast_mut::<Option<T>>()?
-            .take()?;
-        Some(Self(Arc::new(Boxed {
-            bytes: size_of::<T>(),
-            data,
-        })))
+        let data = (&mut scalar as &mut dyn Any).downcast_mut::<Option<T>>()?.take()?;
+        Some(Self(Arc::new(Boxed { bytes: size_of::<T>(), data })))
     }
 
     /// The data by value: moved out if this is the only pointer to it, cloned otherwise.

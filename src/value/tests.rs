@@ -7,16 +7,8 @@ use super::{Data, List, Shared, Value};
 
 #[test]
 fn scalars_lie_in_the_value_itself() {
-    for value in [
-        Value::new(1_i64),
-        Value::new(1.5_f64),
-        Value::new(()),
-        Value::new(true),
-    ] {
-        assert!(
-            !value.same_data(&value.clone()),
-            "{value:?} has an allocation"
-        );
+    for value in [Value::new(1_i64), Value::new(1.5_f64), Value::new(()), Value::new(true)] {
+        assert!(!value.same_data(&value.clone()), "{value:?} has an allocation");
     }
     let text = Value::new("text".to_owned());
     assert!(text.same_data(&text.clone()));
@@ -34,19 +26,13 @@ fn every_scalar_comes_back_as_itself_only() {
 #[test]
 fn sizes_are_exact_for_the_usual_containers() {
     assert_eq!(Value::new(vec![0_u8; 100]).bytes(), 24 + 100);
-    assert_eq!(
-        Value::new(vec![0_f64; 100].into_boxed_slice()).bytes(),
-        16 + 800
-    );
+    assert_eq!(Value::new(vec![0_f64; 100].into_boxed_slice()).bytes(), 16 + 800);
     assert_eq!(Value::new([0_u16; 8]).bytes(), 16);
     assert_eq!(
         Value::new(bytes::Bytes::from_static(b"four")).bytes(),
         size_of::<bytes::Bytes>() + 4
     );
-    assert_eq!(
-        Value::new(vec!["ab".to_owned(), "c".to_owned()]).bytes(),
-        24 + 2 * 24 + 3
-    );
+    assert_eq!(Value::new(vec!["ab".to_owned(), "c".to_owned()]).bytes(), 24 + 2 * 24 + 3);
     assert_eq!(Value::with_bytes(std::sync::Mutex::new(1), 99).bytes(), 99);
     let map = HashMap::from([(1_u32, "one".to_owned())]);
     assert!(map.heap_bytes() >= size_of::<(u32, String)>() + 3);

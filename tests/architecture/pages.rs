@@ -5,13 +5,8 @@ use crate::source::{Source, rust_sources};
 use crate::tokens::{Token, starts_with, tokenize};
 
 /// The folders with Rust files, and how many files there must be at least.
-const FOLDERS: [(&str, usize); 5] = [
-    ("src", 15),
-    ("tests", 8),
-    ("examples", 5),
-    ("benches", 1),
-    ("python", 0),
-];
+const FOLDERS: [(&str, usize); 5] =
+    [("src", 15), ("tests", 8), ("examples", 5), ("benches", 1), ("python", 0)];
 
 const LONGEST: usize = 600;
 
@@ -31,11 +26,7 @@ const PUT_OFF_IN_PROSE: [(&str, &str); 2] = [
 fn all_sources() -> Vec<Source> {
     let folder = |&(folder, least): &(&str, usize)| {
         let sources = rust_sources(folder);
-        assert!(
-            sources.len() >= least,
-            "only {} files of {folder}/ were read",
-            sources.len()
-        );
+        assert!(sources.len() >= least, "only {} files of {folder}/ were read", sources.len());
         sources
     };
     FOLDERS.iter().flat_map(folder).collect()
@@ -43,9 +34,7 @@ fn all_sources() -> Vec<Source> {
 
 fn opens_with_doc(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default();
-    first
-        .strip_prefix("//!")
-        .is_some_and(|doc| !doc.trim().is_empty())
+    first.strip_prefix("//!").is_some_and(|doc| !doc.trim().is_empty())
 }
 
 fn is_too_long(text: &str) -> bool {
@@ -58,15 +47,11 @@ fn put_off(text: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
     for (position, token) in tokens.iter().enumerate() {
         let rest: &[Token] = &tokens[position..];
-        let matching = PUT_OFF
-            .iter()
-            .filter(|(pattern, _)| starts_with(rest, pattern));
+        let matching = PUT_OFF.iter().filter(|(pattern, _)| starts_with(rest, pattern));
         found.extend(matching.map(|&(_, name)| (token.line, name)));
     }
     for (number, line) in text.lines().enumerate() {
-        let matching = PUT_OFF_IN_PROSE
-            .iter()
-            .filter(|(mark, _)| line.contains(mark));
+        let matching = PUT_OFF_IN_PROSE.iter().filter(|(mark, _)| line.contains(mark));
         found.extend(matching.map(|&(_, name)| (number + 1, name)));
     }
     found
@@ -75,14 +60,9 @@ fn put_off(text: &str) -> Vec<(usize, &'static str)> {
 #[test]
 fn every_file_opens_with_its_purpose() {
     let sources = all_sources();
-    let bare = sources
-        .iter()
-        .filter(|source| !opens_with_doc(&source.text));
+    let bare = sources.iter().filter(|source| !opens_with_doc(&source.text));
     let paths: Vec<_> = bare.map(|source| source.path.as_str()).collect();
-    assert!(
-        paths.is_empty(),
-        "these files do not open with `//!` and a purpose: {paths:#?}"
-    );
+    assert!(paths.is_empty(), "these files do not open with `//!` and a purpose: {paths:#?}");
 }
 
 #[test]
@@ -90,21 +70,14 @@ fn no_file_is_too_long() {
     let sources = all_sources();
     let long = sources.iter().filter(|source| is_too_long(&source.text));
     let paths: Vec<_> = long.map(|source| source.path.as_str()).collect();
-    assert!(
-        paths.is_empty(),
-        "these files are longer than {LONGEST} lines: {paths:#?}"
-    );
+    assert!(paths.is_empty(), "these files are longer than {LONGEST} lines: {paths:#?}");
 }
 
 #[test]
 fn nothing_is_put_off() {
     for source in all_sources() {
         let found = put_off(&source.text);
-        assert!(
-            found.is_empty(),
-            "{} holds (line, what): {found:?}",
-            source.path
-        );
+        assert!(found.is_empty(), "{} holds (line, what): {found:?}", source.path);
     }
 }
 
@@ -115,14 +88,7 @@ mod tests {
     #[test]
     fn a_missing_purpose_is_caught() {
         assert!(opens_with_doc("//! A purpose.\nfn f() {}"));
-        for text in [
-            "",
-            "\n//! Late.",
-            "//!\n",
-            "// A comment.",
-            "/// An item.",
-            "fn f() {}",
-        ] {
+        for text in ["", "\n//! Late.", "//!\n", "// A comment.", "/// An item.", "fn f() {}"] {
             assert!(!opens_with_doc(text), "{text:?}");
         }
     }

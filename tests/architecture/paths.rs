@@ -28,13 +28,7 @@ impl NamedPath {
 
 /// Every path of a file, single names among them, in reading order.
 pub(crate) fn named_paths(code: &Code) -> Vec<NamedPath> {
-    let mut reader = Reader {
-        code,
-        position: 0,
-        depth: 0,
-        inline: Vec::new(),
-        found: Vec::new(),
-    };
+    let mut reader = Reader { code, position: 0, depth: 0, inline: Vec::new(), found: Vec::new() };
     while reader.peek().is_some() {
         reader.step();
     }
@@ -152,12 +146,7 @@ impl Reader<'_> {
         let inline = self.inline.iter().map(|(name, _)| name.clone());
         let module = self.code.module.iter().cloned().chain(inline).collect();
         let line = self.code.tokens[start].line;
-        self.found.push(NamedPath {
-            segments,
-            module,
-            import,
-            line,
-        });
+        self.found.push(NamedPath { segments, module, import, line });
     }
 }
 
@@ -172,10 +161,7 @@ pub(crate) struct Modules {
 impl Modules {
     pub(crate) fn of(codes: &[Code]) -> Self {
         let known = codes.iter().map(|code| code.module.clone()).collect();
-        let mut modules = Self {
-            known,
-            imported: BTreeMap::new(),
-        };
+        let mut modules = Self { known, imported: BTreeMap::new() };
         for code in codes {
             for path in named_paths(code) {
                 modules.learn_import(&path);
@@ -199,9 +185,7 @@ impl Modules {
         for window in code.tokens.windows(3) {
             if starts_with(window, &["macro_rules", "!"]) {
                 let name = vec![window[2].text.clone()];
-                self.imported
-                    .entry(name)
-                    .or_insert_with(|| code.module.clone());
+                self.imported.entry(name).or_insert_with(|| code.module.clone());
             }
         }
     }
@@ -219,9 +203,7 @@ impl Modules {
         let module = written[..written.len() - 1].to_vec();
         let inside = |name: &Vec<String>| name.len() == written.len() && name.starts_with(&module);
         let imported = self.imported.keys().filter(|name| inside(name));
-        let mut leads: Vec<_> = imported
-            .flat_map(|name| self.follow(name.clone()))
-            .collect();
+        let mut leads: Vec<_> = imported.flat_map(|name| self.follow(name.clone())).collect();
         leads.insert(0, written);
         leads
     }
@@ -241,10 +223,7 @@ impl Modules {
     fn through_import(&self, path: &[String]) -> Option<Vec<String>> {
         (1..=path.len()).find_map(|length| {
             let (name, rest) = path.split_at(length);
-            let target = self
-                .imported
-                .get(name)
-                .filter(|_| !self.known.contains(name))?;
+            let target = self.imported.get(name).filter(|_| !self.known.contains(name))?;
             Some([target, rest].concat()).filter(|next| next != path)
         })
     }
@@ -284,35 +263,20 @@ mod tests {
     fn written(text: &str) -> Vec<String> {
         let codes = shipped(&sources(&[("src/a.rs", text)]));
         let paths = named_paths(&codes[0]).into_iter();
-        paths
-            .map(|path| path.segments.join("::"))
-            .filter(|path| path.contains("::"))
-            .collect()
+        paths.map(|path| path.segments.join("::")).filter(|path| path.contains("::")).collect()
     }
 
     /// Where the last path of the last file leads.
     fn leads(files: &[(&str, &str)]) -> Vec<String> {
         let codes = shipped(&sources(files));
-        let last = named_paths(&codes[codes.len() - 1])
-            .pop()
-            .expect("the file names a path");
-        Modules::of(&codes)
-            .lead(&last)
-            .iter()
-            .map(|path| path.join("::"))
-            .collect()
+        let last = named_paths(&codes[codes.len() - 1]).pop().expect("the file names a path");
+        Modules::of(&codes).lead(&last).iter().map(|path| path.join("::")).collect()
     }
 
     #[test]
     fn use_trees_unfold() {
         let text = "pub(crate) use crate::{a, b::{self, c as d,\n e::*,},\n}; use ::std::fs;";
-        let paths = [
-            "crate::a",
-            "crate::b",
-            "crate::b::c",
-            "crate::b::e::*",
-            "std::fs",
-        ];
+        let paths = ["crate::a", "crate::b", "crate::b::c", "crate::b::e::*", "std::fs"];
         assert_eq!(written(text), paths);
     }
 
@@ -331,10 +295,7 @@ mod tests {
     #[test]
     fn super_goes_up_from_inline_modules_too() {
         assert_eq!(leads(&[("src/a/b.rs", "super::super::c::D")]), ["c::D"]);
-        assert_eq!(
-            leads(&[("src/a/b.rs", "mod x { mod y {} use super::D; }")]),
-            ["a::b::D"]
-        );
+        assert_eq!(leads(&[("src/a/b.rs", "mod x { mod y {} use super::D; }")]), ["a::b::D"]);
         assert_eq!(leads(&[("src/a/b.rs", "mod x {} use super::D;")]), ["a::D"]);
         assert_eq!(leads(&[("src/a/b.rs", "self::c::D")]), ["a::b::c::D"]);
     }
@@ -344,36 +305,21 @@ mod tests {
         let root = ("src/lib.rs", "pub mod a; pub use a::{b::C as D};");
         let branch = ("src/a/mod.rs", "mod b; pub use b::C;");
         let leaf = ("src/a/b.rs", "pub struct C;");
-        assert_eq!(
-            leads(&[root, branch, leaf, ("src/e.rs", "crate::D::new")])[1],
-            "a::b::C::new"
-        );
-        assert_eq!(
-            leads(&[root, branch, leaf, ("src/e.rs", "crate::a::C")]),
-            ["a::C", "a::b::C"]
-        );
-        assert_eq!(
-            leads(&[root, branch, leaf, ("src/e.rs", "use crate::a::*")]).len(),
-            3
-        );
+        assert_eq!(leads(&[root, branch, leaf, ("src/e.rs", "crate::D::new")])[1], "a::b::C::new");
+        assert_eq!(leads(&[root, branch, leaf, ("src/e.rs", "crate::a::C")]), ["a::C", "a::b::C"]);
+        assert_eq!(leads(&[root, branch, leaf, ("src/e.rs", "use crate::a::*")]).len(), 3);
     }
 
     #[test]
     fn exported_macros_stand_where_they_are_written() {
-        let files = [
-            ("src/a/b.rs", "macro_rules! c { () => {} }"),
-            ("src/e.rs", "crate::c"),
-        ];
+        let files = [("src/a/b.rs", "macro_rules! c { () => {} }"), ("src/e.rs", "crate::c")];
         assert_eq!(leads(&files), ["c", "a::b"]);
     }
 
     #[test]
     fn circles_and_other_crates_end() {
         let circle = ("src/a.rs", "pub use crate::b::X;");
-        assert_eq!(
-            leads(&[circle, ("src/b.rs", "pub use crate::a::X;")]).len(),
-            16
-        );
+        assert_eq!(leads(&[circle, ("src/b.rs", "pub use crate::a::X;")]).len(), 16);
         assert!(leads(&[("src/a.rs", "std::fs::read")]).is_empty());
     }
 }

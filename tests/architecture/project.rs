@@ -12,9 +12,7 @@ use crate::source::read;
 type Version = [u64; 3];
 
 fn version(text: &str) -> Version {
-    let mut parts = text
-        .split('.')
-        .map(|part| part.parse().expect("a version is made of numbers"));
+    let mut parts = text.split('.').map(|part| part.parse().expect("a version is made of numbers"));
     [(); 3].map(|()| parts.next().unwrap_or(0))
 }
 
@@ -22,15 +20,9 @@ fn version(text: &str) -> Version {
 fn cargo(arguments: &[&str]) -> Option<String> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    let output = command
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output();
+    let output = command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let output = output.expect("cargo runs where its tests run");
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8(output.stdout).expect("cargo writes UTF-8"))
+    output.status.success().then(|| String::from_utf8(output.stdout).expect("cargo writes UTF-8"))
 }
 
 /// The resolved packages of this host: those of other systems may not have been downloaded.
@@ -38,35 +30,22 @@ fn metadata() -> Value {
     let verbose = cargo(&["-vV"]).expect("cargo tells its version");
     let host = verbose.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.expect("cargo tells its host");
-    let common = [
-        "metadata",
-        "--format-version=1",
-        "--locked",
-        "--filter-platform",
-        host,
-    ];
+    let common = ["metadata", "--format-version=1", "--locked", "--filter-platform", host];
     // Everything was downloaded to build this test; the network is only a second try.
     let offline = cargo(&[common.as_slice(), &["--offline"]].concat());
-    let json = offline
-        .or_else(|| cargo(&common))
-        .expect("cargo describes the locked packages");
+    let json = offline.or_else(|| cargo(&common)).expect("cargo describes the locked packages");
     serde_json::from_str(&json).expect("cargo writes JSON")
 }
 
 /// How many packages the members of the workspace need to be built (tests and benches left out), and
 /// those among them that need a newer Rust than the members promise.
 fn too_new(metadata: &Value) -> (usize, Vec<String>) {
-    let packages: BTreeMap<&str, &Value> = list(&metadata["packages"])
-        .map(|package| (text(&package["id"]), package))
-        .collect();
-    let nodes: BTreeMap<&str, &Value> = list(&metadata["resolve"]["nodes"])
-        .map(|node| (text(&node["id"]), node))
-        .collect();
+    let packages: BTreeMap<&str, &Value> =
+        list(&metadata["packages"]).map(|package| (text(&package["id"]), package)).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        list(&metadata["resolve"]["nodes"]).map(|node| (text(&node["id"]), node)).collect();
     let members: Vec<&str> = list(&metadata["workspace_members"]).map(text).collect();
-    let promised = members
-        .iter()
-        .map(|id| version(text(&packages[id]["rust_version"])))
-        .min();
+    let promised = members.iter().map(|id| version(text(&packages[id]["rust_version"]))).min();
     let promised = promised.expect("a workspace has members");
 
     let mut needed = BTreeSet::new();
@@ -78,9 +57,7 @@ fn too_new(metadata: &Value) -> (usize, Vec<String>) {
         }
     }
     let newer = needed.iter().map(|id| packages[id]).filter(|package| {
-        package["rust_version"]
-            .as_str()
-            .is_some_and(|minimum| version(minimum) > promised)
+        package["rust_version"].as_str().is_some_and(|minimum| version(minimum) > promised)
     });
     let shown = |package: &Value| format!("{} {}", package["name"], package["rust_version"]);
     (needed.len(), newer.map(shown).collect())
@@ -96,22 +73,15 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn text(value: &Value) -> &str {
-    value
-        .as_str()
-        .expect("cargo's metadata holds a string here")
+    value.as_str().expect("cargo's metadata holds a string here")
 }
 
 /// The targets that a Makefile defines.
 fn targets(makefile: &str) -> BTreeSet<&str> {
-    let rules = makefile
-        .lines()
-        .filter(|line| !line.starts_with(['\t', ' ', '#', '.']));
-    let names = rules
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(_, rest)| !rest.starts_with('='));
-    names
-        .flat_map(|(names, _)| names.split_whitespace())
-        .collect()
+    let rules = makefile.lines().filter(|line| !line.starts_with(['\t', ' ', '#', '.']));
+    let names =
+        rules.filter_map(|line| line.split_once(':')).filter(|(_, rest)| !rest.starts_with('='));
+    names.flat_map(|(names, _)| names.split_whitespace()).collect()
 }
 
 /// The targets that a page tells its reader to make, in code blocks and between backticks.
@@ -127,26 +97,19 @@ fn commands(page: &str) -> BTreeSet<&str> {
             code.extend(line.split('`').skip(1).step_by(2));
         }
     }
-    let told = code
-        .into_iter()
-        .filter_map(|code| code.trim().strip_prefix("make "));
-    told.filter_map(|told| told.split_whitespace().next())
-        .collect()
+    let told = code.into_iter().filter_map(|code| code.trim().strip_prefix("make "));
+    told.filter_map(|told| told.split_whitespace().next()).collect()
 }
 
 /// The lines of a shell script that do something.
 fn script_lines(script: &str) -> Vec<&str> {
     let lines = script.lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect()
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
 /// The first heading of a changelog that stands for a version.
 fn newest_heading(changelog: &str) -> Option<&str> {
-    let heading = changelog
-        .lines()
-        .find_map(|line| line.strip_prefix("## "))?;
+    let heading = changelog.lines().find_map(|line| line.strip_prefix("## "))?;
     Some(heading.trim().trim_start_matches('[').trim_end_matches(']'))
 }
 
@@ -154,10 +117,7 @@ fn newest_heading(changelog: &str) -> Option<&str> {
 fn no_dependency_needs_a_newer_rust_than_promised() {
     let (packages, newer) = too_new(&metadata());
     assert!(packages >= 20, "only {packages} packages were read");
-    assert!(
-        newer.is_empty(),
-        "these packages need more than `rust-version`: {newer:#?}"
-    );
+    assert!(newer.is_empty(), "these packages need more than `rust-version`: {newer:#?}");
 }
 
 #[test]
@@ -170,10 +130,7 @@ fn pages_tell_commands_that_exist() {
         let both = BTreeSet::from(["demo", "test"]);
         assert!(told.is_superset(&both), "{path} tells only {told:?}");
         let missing: Vec<_> = told.difference(&defined).collect();
-        assert!(
-            missing.is_empty(),
-            "{path} tells commands the Makefile lacks: {missing:?}"
-        );
+        assert!(missing.is_empty(), "{path} tells commands the Makefile lacks: {missing:?}");
     }
 }
 
@@ -247,14 +204,8 @@ mod tests {
 
     #[test]
     fn a_script_that_does_more_is_caught() {
-        assert_eq!(
-            script_lines("#!/usr/bin/env bash\n# Why.\nmake test\n"),
-            ["make test"]
-        );
-        assert_ne!(
-            script_lines("#!/bin/sh\nmake lint\nmake test\n"),
-            ["make test"]
-        );
+        assert_eq!(script_lines("#!/usr/bin/env bash\n# Why.\nmake test\n"), ["make test"]);
+        assert_ne!(script_lines("#!/bin/sh\nmake lint\nmake test\n"), ["make test"]);
     }
 
     #[test]
@@ -263,10 +214,7 @@ mod tests {
             newest_heading("# Changelog\n\n## [Unreleased]\n\n## [0.1.0]"),
             Some("Unreleased")
         );
-        assert_eq!(
-            newest_heading("# Changelog\n\n## [0.1.0]\n\n## Unreleased"),
-            Some("0.1.0")
-        );
+        assert_eq!(newest_heading("# Changelog\n\n## [0.1.0]\n\n## Unreleased"), Some("0.1.0"));
         assert_eq!(newest_heading("# Changelog\n\n### Added\n"), None);
     }
 }

@@ -30,49 +30,33 @@ const UNSAFE_FILES: [&str; 1] = ["src/engine/slots.rs"];
 /// The files that were read, and what is wrong in them.
 fn impurities(sources: &[Source]) -> (usize, Vec<String>) {
     let mut codes = shipped(sources);
-    codes.retain(|code| {
-        code.module
-            .first()
-            .is_some_and(|top| PURE.contains(&top.as_str()))
-    });
+    codes.retain(|code| code.module.first().is_some_and(|top| PURE.contains(&top.as_str())));
     let violations = codes.iter().flat_map(|code| {
         let named = named_paths(code).into_iter().filter(is_impure);
         let shown = |path: NamedPath| (path.line, path.segments.join("::"));
-        named
-            .map(shown)
-            .map(|(line, path)| format!("{}:{line}: names `{path}`", code.path))
+        named.map(shown).map(|(line, path)| format!("{}:{line}: names `{path}`", code.path))
     });
     (codes.len(), violations.collect())
 }
 
 fn is_impure(path: &NamedPath) -> bool {
-    if path
-        .segments
-        .iter()
-        .any(|segment| CLOCKS.contains(&segment.as_str()))
-    {
+    if path.segments.iter().any(|segment| CLOCKS.contains(&segment.as_str())) {
         return true;
     }
     // A lone word outside of a `use` is a variable or a field, not a crate.
     let names_crate = path.segments.len() > 1 || path.import.is_some();
     let begins = |forbidden: &&str| {
         let mut segments = path.segments.iter();
-        forbidden
-            .split("::")
-            .all(|part| segments.next().is_some_and(|segment| segment == part))
+        forbidden.split("::").all(|part| segments.next().is_some_and(|segment| segment == part))
     };
     names_crate && FORBIDDEN.iter().any(begins)
 }
 
 /// Where `unsafe` stands outside of the files that may hold it; test code counts, too.
 fn stray_unsafe(sources: &[Source]) -> Vec<String> {
-    let others = sources
-        .iter()
-        .filter(|source| !UNSAFE_FILES.contains(&source.path.as_str()));
+    let others = sources.iter().filter(|source| !UNSAFE_FILES.contains(&source.path.as_str()));
     let words = others.flat_map(|source| {
-        let tokens = tokenize(&source.text)
-            .into_iter()
-            .filter(|token| token.is("unsafe"));
+        let tokens = tokenize(&source.text).into_iter().filter(|token| token.is("unsafe"));
         tokens.map(|token| format!("{}:{}: holds `unsafe`", source.path, token.line))
     });
     words.collect()
@@ -81,21 +65,14 @@ fn stray_unsafe(sources: &[Source]) -> Vec<String> {
 #[test]
 fn engine_and_graph_are_pure() {
     let (files, violations) = impurities(&rust_sources("src"));
-    assert!(
-        files >= 8,
-        "only {files} files of the pure floors were read"
-    );
+    assert!(files >= 8, "only {files} files of the pure floors were read");
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
 }
 
 #[test]
 fn unsafe_code_stays_in_its_files() {
     let sources = rust_sources("src");
-    assert!(
-        sources.len() >= 15,
-        "only {} files of src/ were read",
-        sources.len()
-    );
+    assert!(sources.len() >= 15, "only {} files of src/ were read", sources.len());
     let violations = stray_unsafe(&sources);
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
 }
@@ -152,10 +129,8 @@ mod tests {
     #[test]
     fn stray_unsafe_is_caught() {
         let text = "#![expect(unsafe_code)]\n// unsafe\nunsafe { x }";
-        let found = stray_unsafe(&sources(&[
-            ("src/value.rs", text),
-            ("src/engine/slots.rs", text),
-        ]));
+        let found =
+            stray_unsafe(&sources(&[("src/value.rs", text), ("src/engine/slots.rs", text)]));
         assert_eq!(found, ["src/value.rs:3: holds `unsafe`"]);
     }
 }

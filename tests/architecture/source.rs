@@ -36,21 +36,12 @@ pub(crate) fn rust_sources(folder: &str) -> Vec<Source> {
     let mut sources = Vec::new();
     for entry in entries {
         let entry = entry.expect("a folder of the project can be listed");
-        let name = entry
-            .file_name()
-            .into_string()
-            .expect("file names are Unicode");
+        let name = entry.file_name().into_string().expect("file names are Unicode");
         let path = format!("{folder}/{name}");
         if entry.file_type().expect("an entry has a type").is_dir() {
             sources.extend(rust_sources(&path));
-        } else if Path::new(&name)
-            .extension()
-            .is_some_and(|extension| extension == "rs")
-        {
-            sources.push(Source {
-                text: read(&path),
-                path,
-            });
+        } else if Path::new(&name).extension().is_some_and(|extension| extension == "rs") {
+            sources.push(Source { text: read(&path), path });
         }
     }
     sources.sort_by(|left, right| left.path.cmp(&right.path));
@@ -70,22 +61,10 @@ pub(crate) fn shipped(sources: &[Source]) -> Vec<Code> {
             continue;
         }
         let (tokens, declared) = without_tests(&tokens);
-        test_modules.extend(
-            declared
-                .into_iter()
-                .map(|name| [module.clone(), vec![name]].concat()),
-        );
-        codes.push(Code {
-            path: source.path.clone(),
-            module,
-            tokens,
-        });
+        test_modules.extend(declared.into_iter().map(|name| [module.clone(), vec![name]].concat()));
+        codes.push(Code { path: source.path.clone(), module, tokens });
     }
-    codes.retain(|code| {
-        !test_modules
-            .iter()
-            .any(|module| code.module.starts_with(module))
-    });
+    codes.retain(|code| !test_modules.iter().any(|module| code.module.starts_with(module)));
     codes
 }
 
@@ -159,9 +138,7 @@ fn item_length(tokens: &[Token]) -> usize {
         "use",
     ];
     // A comma ends a field or an arm; in an item it may stand between generic parameters.
-    let item = tokens
-        .first()
-        .is_some_and(|first| ITEMS.contains(&first.text.as_str()));
+    let item = tokens.first().is_some_and(|first| ITEMS.contains(&first.text.as_str()));
     let mut depth = 0_usize;
     for (position, token) in tokens.iter().enumerate() {
         if ["(", "[", "{"].iter().any(|open| token.is(open)) {
@@ -187,29 +164,21 @@ pub(crate) mod tests {
 
     /// Sources made of path and text.
     pub(crate) fn sources(files: &[(&str, &str)]) -> Vec<Source> {
-        let source = |&(path, text): &(&str, &str)| Source {
-            path: path.into(),
-            text: text.into(),
-        };
+        let source = |&(path, text): &(&str, &str)| Source { path: path.into(), text: text.into() };
         files.iter().map(source).collect()
     }
 
     fn shipped_words(text: &str) -> Vec<String> {
         let codes = shipped(&sources(&[("src/a.rs", text)]));
         let tokens = codes.into_iter().flat_map(|code| code.tokens);
-        tokens
-            .filter(super::Token::is_word)
-            .map(|token| token.text)
-            .collect()
+        tokens.filter(super::Token::is_word).map(|token| token.text).collect()
     }
 
     #[test]
     fn a_path_names_its_module() {
         let files = ["src/lib.rs", "src/a.rs", "src/a/mod.rs", "src/a/b.rs"].map(|path| (path, ""));
-        let modules: Vec<_> = shipped(&sources(&files))
-            .into_iter()
-            .map(|code| code.module)
-            .collect();
+        let modules: Vec<_> =
+            shipped(&sources(&files)).into_iter().map(|code| code.module).collect();
         assert_eq!(modules, [vec![], vec!["a"], vec!["a"], vec!["a", "b"]]);
     }
 
@@ -226,10 +195,7 @@ pub(crate) mod tests {
 
     #[test]
     fn other_configurations_ship() {
-        assert_eq!(
-            shipped_words("#[cfg(not(test))] a"),
-            ["cfg", "not", "test", "a"]
-        );
+        assert_eq!(shipped_words("#[cfg(not(test))] a"), ["cfg", "not", "test", "a"]);
         assert_eq!(shipped_words("#[cfg(unix)] a"), ["cfg", "unix", "a"]);
     }
 

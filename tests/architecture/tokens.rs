@@ -43,11 +43,7 @@ pub(crate) fn starts_with(tokens: &[Token], texts: &[&str]) -> bool {
 
 /// The tokens of a source file, without comments.
 pub(crate) fn tokenize(text: &str) -> Vec<Token> {
-    let mut reader = Reader {
-        characters: text.chars().collect(),
-        position: 0,
-        line: 1,
-    };
+    let mut reader = Reader { characters: text.chars().collect(), position: 0, line: 1 };
     iter::from_fn(|| reader.token()).collect()
 }
 
@@ -63,18 +59,13 @@ impl Reader {
     }
 
     fn looking_at(&self, text: &str) -> bool {
-        text.chars()
-            .enumerate()
-            .all(|(ahead, character)| self.peek(ahead) == Some(character))
+        text.chars().enumerate().all(|(ahead, character)| self.peek(ahead) == Some(character))
     }
 
     fn advance(&mut self, count: usize) {
         let end = self.characters.len().min(self.position + count);
         let passed = &self.characters[self.position..end];
-        self.line += passed
-            .iter()
-            .filter(|&&character| character == '\n')
-            .count();
+        self.line += passed.iter().filter(|&&character| character == '\n').count();
         self.position = end;
     }
 
@@ -140,11 +131,7 @@ impl Reader {
         if is_word_part(first) {
             return self.word_or_prefixed_literal();
         }
-        let text = if self.looking_at("::") {
-            "::".to_owned()
-        } else {
-            first.to_string()
-        };
+        let text = if self.looking_at("::") { "::".to_owned() } else { first.to_string() };
         self.advance(text.chars().count());
         (Kind::Punctuation, text)
     }
@@ -208,29 +195,19 @@ mod tests {
     use super::{starts_with, tokenize};
 
     fn words(text: &str) -> Vec<String> {
-        tokenize(text)
-            .into_iter()
-            .filter(super::Token::is_word)
-            .map(|token| token.text)
-            .collect()
+        tokenize(text).into_iter().filter(super::Token::is_word).map(|token| token.text).collect()
     }
 
     #[test]
     fn comments_are_left_out() {
-        assert_eq!(
-            words("a // b\n/// c\n//! d\n/* e /* f */ g */ h"),
-            ["a", "h"]
-        );
+        assert_eq!(words("a // b\n/// c\n//! d\n/* e /* f */ g */ h"), ["a", "h"]);
     }
 
     #[test]
     fn literals_hide_their_contents() {
         assert_eq!(words(r#"a "b \" c" d"#), ["a", "d"]);
         assert_eq!(words(r##"a r#"b " c"# br"d" b"e" c"f" g"##), ["a", "g"]);
-        assert_eq!(
-            words(r"a '\'' 'b' b'c' '\u{1F}' '/' '/' d 1.5e3 0xff_u8"),
-            ["a", "d"]
-        );
+        assert_eq!(words(r"a '\'' 'b' b'c' '\u{1F}' '/' '/' d 1.5e3 0xff_u8"), ["a", "d"]);
         assert_eq!(words(r#"a r"\" b"#), ["a", "b"]);
     }
 
@@ -250,14 +227,8 @@ mod tests {
     #[test]
     fn lines_count_through_comments_and_strings() {
         let tokens = tokenize("a\n/* \n */ \"\n\" b\n\nc::d");
-        let lines: Vec<_> = tokens
-            .iter()
-            .map(|token| (token.text.as_str(), token.line))
-            .collect();
-        assert_eq!(
-            lines,
-            [("a", 1), ("", 3), ("b", 4), ("c", 6), ("::", 6), ("d", 6)]
-        );
+        let lines: Vec<_> = tokens.iter().map(|token| (token.text.as_str(), token.line)).collect();
+        assert_eq!(lines, [("a", 1), ("", 3), ("b", 4), ("c", 6), ("::", 6), ("d", 6)]);
         assert!(starts_with(&tokens[3..], &["c", "::", "d"]));
     }
 

@@ -75,21 +75,12 @@ fn prints_strings_as_python_does() {
         ("\"\\'", "'\"\\\\\\''"),
         ("a\nb\rc\td", "'a\\nb\\rc\\td'"),
         ("\0\x08\x0b\x0c\x1b\x7f", "'\\x00\\x08\\x0b\\x0c\\x1b\\x7f'"),
-        (
-            "\u{80}\u{9f}\u{a0}\u{a1}\u{ad}\u{ff}",
-            "'\\x80\\x9f\\xa0¡\\xadÿ'",
-        ),
+        ("\u{80}\u{9f}\u{a0}\u{a1}\u{ad}\u{ff}", "'\\x80\\x9f\\xa0¡\\xadÿ'"),
         ("é 中 ж 😀", "'é 中 ж 😀'"),
         ("\u{301}a\u{301}", "'\u{301}a\u{301}'"),
-        (
-            "\u{378}\u{200b}\u{2028}\u{2029}\u{3000}",
-            "'\\u0378\\u200b\\u2028\\u2029\\u3000'",
-        ),
+        ("\u{378}\u{200b}\u{2028}\u{2029}\u{3000}", "'\\u0378\\u200b\\u2028\\u2029\\u3000'"),
         ("\u{feff}\u{e000}\u{ffff}", "'\\ufeff\\ue000\\uffff'"),
-        (
-            "\u{e0001}\u{10ffff}\u{1f600}",
-            "'\\U000e0001\\U0010ffff\u{1f600}'",
-        ),
+        ("\u{e0001}\u{10ffff}\u{1f600}", "'\\U000e0001\\U0010ffff\u{1f600}'"),
     ];
     for (text, repr) in table {
         assert_eq!(format!("{:?}", Key::from(text)), repr);
@@ -110,20 +101,14 @@ fn prints_integers_and_tuples_as_python_does() {
         (Key::from((Key::numbered("x", 1), -1)), "('x-1', -1)"),
         (Key::from(((("x",),),)), "((('x',),),)"),
         (Key::from((&empty, (&empty,), 1)), "((), ((),), 1)"),
-        (
-            Key::from((("a", ("b",)), ((1, 2), "c"))),
-            "(('a', ('b',)), ((1, 2), 'c'))",
-        ),
+        (Key::from((("a", ("b",)), ((1, 2), "c"))), "(('a', ('b',)), ((1, 2), 'c'))"),
     ];
     for (key, text) in table {
         assert_eq!(key.to_string(), text);
         assert_eq!(format!("{key:?}"), text);
     }
     assert_eq!(format!("[{:<9}]", Key::from(("x", 0))), "[('x', 0) ]");
-    assert_eq!(
-        format!("[{:<3}|{:>3}]", Key::from("x"), Key::from(5)),
-        "[x  |  5]"
-    );
+    assert_eq!(format!("[{:<3}|{:>3}]", Key::from("x"), Key::from(5)), "[x  |  5]");
 }
 
 #[test]
@@ -162,30 +147,8 @@ fn sorts_integers_strings_and_tuples() {
 #[test]
 fn numbered_is_its_string() {
     let mut state = 0x9e37_79b9_7f4a_7c15;
-    let names = [
-        "",
-        "x",
-        "x-1",
-        "x-",
-        "inc",
-        "in",
-        "it's",
-        "é",
-        &"n".repeat(52),
-        &"n".repeat(200),
-    ];
-    let numbers = [
-        0,
-        1,
-        9,
-        10,
-        11,
-        99,
-        100,
-        u64::from(u32::MAX),
-        1 << 32,
-        u64::MAX,
-    ];
+    let names = ["", "x", "x-1", "x-", "inc", "in", "it's", "é", &"n".repeat(52), &"n".repeat(200)];
+    let numbers = [0, 1, 9, 10, 11, 99, 100, u64::from(u32::MAX), 1 << 32, u64::MAX];
     let mut pairs = Vec::new();
     for _ in 0..400 {
         let name = names[pseudo_random(&mut state) % names.len()];
@@ -227,10 +190,7 @@ fn groups_keys_as_dask_does() {
         ("load_chunk", "load_chunk"),
         ("load_chunk-0", "load_chunk"),
         ("hello-world-1", "hello-world"),
-        (
-            "from-delayed-8f14e45fceea167a5a36dedd4bea2543",
-            "from-delayed",
-        ),
+        ("from-delayed-8f14e45fceea167a5a36dedd4bea2543", "from-delayed"),
         ("x-abcdefab", "x"),
         ("x-dropping-1", "x"),
         ("x-abcdefgh1", "x"),
@@ -251,10 +211,7 @@ fn groups_keys_as_dask_does() {
     ];
     for (text, group) in table {
         assert_eq!(Key::from(text).prefix(), group, "{text}");
-        assert_eq!(
-            Key::numbered(text, 3).prefix(),
-            Key::from(format!("{text}-3")).prefix()
-        );
+        assert_eq!(Key::numbered(text, 3).prefix(), Key::from(format!("{text}-3")).prefix());
         assert_eq!(Key::from((text, 0, 1)).prefix(), group, "{text}");
     }
     assert_eq!(Key::from((("x-1", 0), 1)).prefix(), "x");
@@ -268,10 +225,7 @@ fn groups_keys_as_dask_does() {
 #[test]
 fn is_made_from_strings_integers_and_sequences() {
     let owned = String::from("x");
-    assert_same(
-        &Key::from(owned.as_str()),
-        &Key::from(Arc::<str>::from("x")),
-    );
+    assert_same(&Key::from(owned.as_str()), &Key::from(Arc::<str>::from("x")));
     assert_same(&Key::from(owned), &Key::from(&Key::from("x")));
     assert_same(&Key::from(3_u8), &Key::from(3_usize));
     assert_eq!(Key::from(i64::MAX.unsigned_abs()).as_int(), Some(i64::MAX));

@@ -1,0 +1,320 @@
+//! [`Callback`]: the hooks into a run. Implement the ones you want.
+//!
+//! Nothing here calls a hook; that is the hook set's part.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::super::store::ObjectRef;
+use crate::engine::{Failure, Run, TaskId};
+use crate::graph::{BoxError, Func, Key, Plan, Results};
+use crate::value::Value;
+
+/// What a `pretask` hook hands to the `posttask` hook of the same callback.
+pub type PreState = Option<Box<dyn Any + Send>>;
+
+/// What a hook answers that only looks on. An error fails the run.
+pub type HookResult = Result<(), BoxError>;
+
+/// A set of hooks into runs.
+///
+/// All methods have defaults that do nothing. Several callbacks can be active at once; each hook is
+/// called for all of them in the order of their registration. A hook that fails or panics fails the run
+/// with an error that names callback, hook and key, unless the cluster logs such errors
+/// (`CallbackErrors::Log`). Hooks of tasks are called in the worker that runs the task, so several may
+/// run at once; they may block, and may ask state actors.
+///
+/// A task meets its hooks in this order: `graph_pretask`, `presubmit`, `postsubmit`, `graph_posttask`,
+/// `pretask`, the function, `posttask`.
+///
+/// # Examples
+///
+/// ```
+/// use mobula::{BoxError, Callback, Cluster, HookResult, Key, ObjectRefs, PreState, Value, graph};
+/// use std::time::Instant;
+///
+/// struct Timer;
+///
+/// impl Callback for Timer {
+///     fn pretask(&self, _: &Key, _: &ObjectRefs<'_>) -> Result<PreState, BoxError> {
+///         Ok(Some(Box::new(Instant::now())))
+///     }
+///     fn posttask(&self, key: &Key, _: &Value, start: PreState) -> HookResult {
+///         let start = start.and_then(|state| state.downcast::<Instant>().ok());
+///         println!("{key} took {:?}", start.map(|start| start.elapsed()));
+///         Ok(())
+///     }
+/// }
+///
+/// fn inc(x: i64) -> i64 {
+///     x + 1
+/// }
+///
+/// let cluster = Cluster::builder().workers(1).start()?;
+/// let _timing = cluster.register(Timer); // until the guard is dropped
+/// cluster.get_blocking(graph! { "x" => (inc, 1) }, "x")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Callback: Send + Sync + 'static {
+    /// The callback's name in errors; the type's name unless you say otherwise.
+    fn name(&self) -> &str {
+        std::any::type_name::<Self>()
+    }
+
+    /// At the start of a run: answers for keys whose values are known. `None` for a key, and an empty
+    /// answer as a whole, mean "not known". Tasks that were answered for do not run, nor do tasks that
+    /// only they need; no other hook is called for either. The first answer in order of registration
+    /// wins.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run before it starts.
+    fn lookup(&self, keys: &[&Key]) -> Result<Vec<Option<Value>>, BoxError> {
+        let _ = keys;
+        Ok(Vec::new())
+    }
+
+    /// At the start of a run, after `lookup`: which of the answers are used. The others belong to keys
+    /// that nobody needed.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run before it starts.
+    fn lookup_used(&self, keys: &[&Key]) -> HookResult {
+        let _ = keys;
+        Ok(())
+    }
+
+    /// Before a task is taken on by a worker. `Some(value)` answers for the task: it is not run, the
+    /// value is its result, and `postsubmit`, `pretask` and `posttask` are not called for it. All
+    /// callbacks are asked; the first answer in order of registration wins.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn presubmit(
+        &self,
+        task: &TaskView<'_>,
+        key: &Key,
+        deps: &ObjectRefs<'_>,
+    ) -> Result<Option<Value>, BoxError> {
+        let _ = (task, key, deps);
+        Ok(None)
+    }
+
+    /// After a task was taken on. `object_ref` will hold its value.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn postsubmit(
+        &self,
+        task: &TaskView<'_>,
+        key: &Key,
+        deps: &ObjectRefs<'_>,
+        object_ref: &ObjectRef,
+    ) -> HookResult {
+        let _ = (task, key, deps, object_ref);
+        Ok(())
+    }
+
+    /// In the worker, just before the function is called. What it answers goes to this callback's own
+    /// `posttask`.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn pretask(&self, key: &Key, object_refs: &ObjectRefs<'_>) -> Result<PreState, BoxError> {
+        let _ = (key, object_refs);
+        Ok(None)
+    }
+
+    /// In the worker, just after the function succeeded.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn posttask(&self, key: &Key, result: &Value, pre_state: PreState) -> HookResult {
+        let _ = (key, result, pre_state);
+        Ok(())
+    }
+
+    /// Once a run, after its last task was taken on: the refs of the wanted values, and the graph.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn postsubmit_all(&self, object_refs: &[ObjectRef], graph: &Plan) -> HookResult {
+        let _ = (object_refs, graph);
+        Ok(())
+    }
+
+    /// Once a run, after it succeeded, with the final result.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn finish(&self, result: &Results) -> HookResult {
+        let _ = result;
+        Ok(())
+    }
+
+    /// Dask's `start`: at the very start of a run.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run before it starts.
+    fn graph_start(&self, graph: &Plan) -> HookResult {
+        let _ = graph;
+        Ok(())
+    }
+
+    /// Dask's `start_state`: when the run's state was built, before its first task.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run before it starts.
+    fn graph_start_state(&self, graph: &Plan, state: &RunView<'_>) -> HookResult {
+        let _ = (graph, state);
+        Ok(())
+    }
+
+    /// Dask's `pretask`: before a task is submitted.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn graph_pretask(&self, key: &Key, graph: &Plan, state: &RunView<'_>) -> HookResult {
+        let _ = (key, graph, state);
+        Ok(())
+    }
+
+    /// Dask's `posttask`: after a task was submitted, or was answered for by `presubmit`.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn graph_posttask(&self, key: &Key, graph: &Plan, state: &RunView<'_>) -> HookResult {
+        let _ = (key, graph, state);
+        Ok(())
+    }
+
+    /// Dask's `finish`: at the end of every run that `graph_start` was called for; `errored` says
+    /// whether it failed or was cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn graph_finish(&self, graph: &Plan, state: &RunView<'_>, errored: bool) -> HookResult {
+        let _ = (graph, state, errored);
+        Ok(())
+    }
+
+    /// A task failed for good, and its run with it.
+    ///
+    /// # Errors
+    ///
+    /// An error is logged; the run has failed already.
+    fn error(&self, key: &Key, failure: &Failure) -> HookResult {
+        let _ = (key, failure);
+        Ok(())
+    }
+
+    /// A task failed or lost its worker, and is tried again. `attempt` is the one that starts, counted
+    /// from 1.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run.
+    fn retry(&self, key: &Key, attempt: u32) -> HookResult {
+        let _ = (key, attempt);
+        Ok(())
+    }
+}
+
+/// What a hook may know of a task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskView<'a> {
+    pub(super) run: &'a Arc<Run>,
+    pub(super) task: TaskId,
+}
+
+impl<'a> TaskView<'a> {
+    /// The task's key.
+    pub fn key(&self) -> &'a Key {
+        self.run.plan().key(self.task)
+    }
+
+    /// The task's function.
+    pub fn func(&self) -> &'a Func {
+        self.run.plan().func(self.task)
+    }
+
+    /// The task's place in the static order, which is its priority; 0 comes first.
+    pub fn priority(&self) -> u32 {
+        self.task.0
+    }
+
+    /// The plan that the task belongs to.
+    pub fn plan(&self) -> &'a Plan {
+        self.run.plan()
+    }
+}
+
+/// The inputs of a task: keys and object refs, in the order of its arguments, each key once.
+///
+/// A ref is made when it is asked for, so a hook that does not look pays nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectRefs<'a> {
+    pub(super) run: &'a Arc<Run>,
+    pub(super) task: TaskId,
+}
+
+impl<'a> ObjectRefs<'a> {
+    /// The inputs.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Key, ObjectRef)> + use<'a> {
+        let (run, inputs) = (self.run, self.tasks());
+        let first = move |(place, task): &(usize, &TaskId)| !inputs[..*place].contains(task);
+        let inputs = inputs.iter().enumerate().filter(first);
+        inputs.map(move |(_, task)| (run.plan().key(*task), ObjectRef::in_run(run, *task)))
+    }
+
+    /// The ref of one input.
+    pub fn get(&self, key: &Key) -> Option<ObjectRef> {
+        let is_key = |task: &&TaskId| self.run.plan().key(**task) == key;
+        let task = self.tasks().iter().find(is_key)?;
+        Some(ObjectRef::in_run(self.run, *task))
+    }
+
+    fn tasks(&self) -> &'a [TaskId] {
+        self.run.plan().dependencies(self.task)
+    }
+}
+
+/// What a hook may know of the state of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunView<'a> {
+    pub(super) run: &'a Run,
+}
+
+impl RunView<'_> {
+    /// How many tasks the run has; those that were answered for at its start are not among them.
+    pub fn tasks(&self) -> usize {
+        self.run.tasks()
+    }
+
+    /// How many tasks have started.
+    pub fn started(&self) -> usize {
+        self.run.started()
+    }
+
+    /// True if the value of `key` is there.
+    pub fn has_ended(&self, key: &Key) -> bool {
+        self.run.plan().task(key).is_some_and(|task| self.run.has_ended(task))
+    }
+
+    /// The run's number.
+    pub fn id(&self) -> u64 {
+        self.run.id().0
+    }
+}

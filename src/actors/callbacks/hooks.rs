@@ -1,0 +1,214 @@
+//! [`HookSet`]: the callbacks of one run, and how each hook is called for all of them.
+//!
+//! Order is the order of registration. User code runs under `catch_unwind`; what it answers or throws
+//! becomes a [`Failure`] that names callback, hook and key.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::super::panic_message;
+use super::super::store::ObjectRef;
+use super::callback::{Callback, HookResult, ObjectRefs, PreState, RunView, TaskView};
+use crate::engine::{Cause, Failure, Run, TaskId};
+use crate::graph::{BoxError, Key, Plan, Results};
+use crate::value::Value;
+
+/// What happens when a hook fails or panics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallbackErrors {
+    /// The run fails with an error that names callback, hook and key.
+    #[default]
+    Fail,
+    /// A warning is logged, and the run goes on as if the hook had answered nothing.
+    Log,
+}
+
+/// The callbacks of one run, in order of registration.
+#[derive(Clone)]
+pub(crate) struct HookSet {
+    callbacks: Arc<[Arc<dyn Callback>]>,
+    errors: CallbackErrors,
+}
+
+/// What the `pretask` hooks of a task handed on, by callback.
+pub(crate) type PreStates = SmallVec<[PreState; 2]>;
+
+impl HookSet {
+    pub(super) fn new(callbacks: Vec<Arc<dyn Callback>>, errors: CallbackErrors) -> Self {
+        Self { callbacks: callbacks.into(), errors }
+    }
+
+    /// Calls one hook of one callback.
+    fn guarded<T>(
+        &self,
+        callback: &Arc<dyn Callback>,
+        hook: &'static str,
+        key: Option<&Key>,
+        call: impl FnOnce(&dyn Callback) -> Result<T, BoxError>,
+    ) -> Result<Option<T>, Failure> {
+        let error = match catch_unwind(AssertUnwindSafe(|| call(callback.as_ref()))) {
+            Ok(Ok(answer)) => return Ok(Some(answer)),
+            Ok(Err(error)) => error,
+            Err(panic) => format!("panicked: {}", panic_message(panic)).into(),
+        };
+        let cause =
+            Cause::Hook { callback: callback.name().to_owned(), hook, error: Arc::new(error) };
+        let failure = Failure { key: key.cloned(), cause, attempts: 1 };
+        match self.errors {
+            CallbackErrors::Fail => Err(failure),
+            CallbackErrors::Log => {
+                log::warn!("{failure}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Calls one hook of all callbacks.
+    fn each(
+        &self,
+        hook: &'static str,
+        key: Option<&Key>,
+        call: impl Fn(&dyn Callback) -> HookResult,
+    ) -> Result<(), Failure> {
+        for callback in self.callbacks.iter() {
+            self.guarded(callback, hook, key, &call)?;
+        }
+        Ok(())
+    }
+
+    /// What the callbacks know at the start of a run, with the callback that knew it.
+    pub(super) fn lookup(&self, plan: &Plan) -> Result<Vec<(TaskId, Value, usize)>, Failure> {
+        let keys: Vec<&Key> = plan.tasks().map(|task| plan.key(task)).collect();
+        let mut answers: Vec<Option<(Value, usize)>> = Vec::new();
+        for (who, callback) in self.callbacks.iter().enumerate() {
+            let Some(found) =
+                self.guarded(callback, "lookup", None, |hooks| hooks.lookup(&keys))?
+            else {
+                continue;
+            };
+            answers.resize(keys.len(), None);
+            for (answer, found) in answers.iter_mut().zip(found) {
+                if answer.is_none() {
+                    *answer = found.map(|value| (value, who));
+                }
+            }
+        }
+        let answered = plan.tasks().zip(answers);
+        Ok(answered.filter_map(|(task, answer)| answer.map(|(v, who)| (task, v, who))).collect())
+    }
+
+    /// Tells each callback which of its answers are used.
+    pub(super) fn lookup_used(&self, plan: &Plan, used: &[(TaskId, usize)]) -> Result<(), Failure> {
+        for (who, callback) in self.callbacks.iter().enumerate() {
+            let its = used.iter().filter(|(_, owner)| *owner == who);
+            let keys: Vec<&Key> = its.map(|(task, _)| plan.key(*task)).collect();
+            if !keys.is_empty() {
+                self.guarded(callback, "lookup_used", None, |hooks| hooks.lookup_used(&keys))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All that is called when a worker takes a task on. `Some(value)` answers for the task.
+    pub(crate) fn submit(&self, run: &Arc<Run>, task: TaskId) -> Result<Option<Value>, Failure> {
+        let (plan, state) = (&**run.plan(), RunView { run });
+        let (view, deps) = (TaskView { run, task }, ObjectRefs { run, task });
+        let key = view.key();
+        self.each("graph_pretask", Some(key), |hooks| hooks.graph_pretask(key, plan, &state))?;
+        let mut answer = None;
+        for callback in self.callbacks.iter() {
+            let ask = |hooks: &dyn Callback| hooks.presubmit(&view, key, &deps);
+            let given = self.guarded(callback, "presubmit", Some(key), ask)?.flatten();
+            answer = answer.or(given);
+        }
+        if answer.is_none() {
+            let object_ref = ObjectRef::in_run(run, task);
+            self.each("postsubmit", Some(key), |hooks| {
+                hooks.postsubmit(&view, key, &deps, &object_ref)
+            })?;
+        }
+        self.each("graph_posttask", Some(key), |hooks| hooks.graph_posttask(key, plan, &state))?;
+        Ok(answer)
+    }
+
+    pub(crate) fn pretask(&self, run: &Arc<Run>, task: TaskId) -> Result<PreStates, Failure> {
+        let (key, inputs) = (run.plan().key(task), ObjectRefs { run, task });
+        let one = |callback| {
+            let state =
+                self.guarded(callback, "pretask", Some(key), |hooks| hooks.pretask(key, &inputs));
+            state.map(Option::flatten)
+        };
+        self.callbacks.iter().map(one).collect()
+    }
+
+    pub(crate) fn posttask(
+        &self,
+        key: &Key,
+        result: &Value,
+        states: PreStates,
+    ) -> Result<(), Failure> {
+        for (callback, state) in self.callbacks.iter().zip(states) {
+            let post = |hooks: &dyn Callback| hooks.posttask(key, result, state);
+            self.guarded(callback, "posttask", Some(key), post)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn graph_start(&self, plan: &Plan) -> Result<(), Failure> {
+        self.each("graph_start", None, |hooks| hooks.graph_start(plan))
+    }
+
+    pub(super) fn graph_start_state(&self, run: &Run) -> Result<(), Failure> {
+        let view = RunView { run };
+        self.each("graph_start_state", None, |hooks| hooks.graph_start_state(run.plan(), &view))
+    }
+
+    pub(super) fn postsubmit_all(&self, run: &Arc<Run>) -> Result<(), Failure> {
+        let outputs = run.plan().outputs().iter();
+        let refs: Vec<ObjectRef> = outputs.map(|task| ObjectRef::in_run(run, *task)).collect();
+        self.each("postsubmit_all", None, |hooks| hooks.postsubmit_all(&refs, run.plan()))
+    }
+
+    pub(super) fn finish(&self, results: &Results) -> Result<(), Failure> {
+        self.each("finish", None, |hooks| hooks.finish(results))
+    }
+
+    /// Called for every callback, also if one fails; the first failure is answered.
+    pub(super) fn graph_finish(
+        &self,
+        plan: &Plan,
+        run: &Run,
+        errored: bool,
+    ) -> Result<(), Failure> {
+        let view = RunView { run };
+        let mut first = Ok(());
+        for callback in self.callbacks.iter() {
+            let finish = |hooks: &dyn Callback| hooks.graph_finish(plan, &view, errored);
+            let answer = self.guarded(callback, "graph_finish", None, finish);
+            first = first.and(answer.map(drop));
+        }
+        first
+    }
+
+    /// Called for every callback, also if one fails: the run has failed already.
+    pub(super) fn error(&self, key: &Key, failure: &Failure) {
+        for callback in self.callbacks.iter() {
+            let tell = |hooks: &dyn Callback| hooks.error(key, failure);
+            if let Err(failure) = self.guarded(callback, "error", Some(key), tell) {
+                log::warn!("{failure}");
+            }
+        }
+    }
+
+    pub(super) fn retry(&self, key: &Key, attempt: u32) -> Result<(), Failure> {
+        self.each("retry", Some(key), |hooks| hooks.retry(key, attempt))
+    }
+}
+
+impl std::fmt::Debug for HookSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.callbacks.iter().map(|callback| callback.name())).finish()
+    }
+}

@@ -1,0 +1,238 @@
+//! [`CallbackRegistry`]: who wants to hear of runs, in order of registration; and the hooks of whole
+//! runs, which it calls itself.
+//!
+//! It has an arbiter of its own, because hooks may block. A run takes a snapshot of the registered
+//! callbacks when it begins. The hooks of single tasks are called in the workers, from the snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
+
+use super::callback::Callback;
+use super::hooks::{CallbackErrors, HookSet};
+use crate::engine::{Failure, Ledger, Run, RunId};
+use crate::graph::{Plan, Results};
+
+/// Holds the registered callbacks and calls the hooks of whole runs.
+pub struct CallbackRegistry {
+    /// In order of registration.
+    callbacks: Vec<(CallbackId, Arc<dyn Callback>)>,
+    errors: CallbackErrors,
+    workers: usize,
+    ledger: Arc<Ledger>,
+    /// Hooks of whole runs that failed while their run went on; taken by `EndRun`.
+    failed: HashMap<RunId, Failure>,
+}
+
+/// The number of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallbackId(pub(crate) u64);
+
+impl CallbackRegistry {
+    pub(crate) fn new(errors: CallbackErrors, workers: usize, ledger: Arc<Ledger>) -> Self {
+        Self { callbacks: Vec::new(), errors, workers, ledger, failed: HashMap::new() }
+    }
+}
+
+impl std::fmt::Debug for CallbackRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallbackRegistry")
+            .field("callbacks", &self.callbacks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Actor for CallbackRegistry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(0); // Keeps the order of messages, and refuses none.
+    }
+}
+
+/// Adds a callback behind the others.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Register {
+    pub(crate) id: CallbackId,
+    pub(crate) callback: Arc<dyn Callback>,
+}
+
+impl Handler<Register> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Register { id, callback }: Register, _: &mut Self::Context) {
+        self.callbacks.push((id, callback));
+    }
+}
+
+/// Removes a callback. Runs that began before keep it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unregister {
+    pub(crate) id: CallbackId,
+}
+
+impl Handler<Unregister> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Unregister { id }: Unregister, _: &mut Self::Context) {
+        self.callbacks.retain(|(other, _)| *other != id);
+    }
+}
+
+/// A run begins: take the snapshot, call the starting hooks, ask who knows values, build the state.
+#[derive(Message)]
+#[rtype(result = "Result<(Arc<Run>, HookSet), Failure>")]
+pub(crate) struct BeginRun {
+    pub(crate) run: RunId,
+    pub(crate) plan: Arc<Plan>,
+    /// Callbacks of this run alone; they come behind the registered ones.
+    pub(crate) callbacks: Vec<Arc<dyn Callback>>,
+}
+
+impl Handler<BeginRun> for CallbackRegistry {
+    type Result = MessageResult<BeginRun>;
+
+    fn handle(&mut self, begin: BeginRun, _: &mut Self::Context) -> Self::Result {
+        let registered = self.callbacks.iter().map(|(_, callback)| Arc::clone(callback));
+        let hooks = HookSet::new(registered.chain(begin.callbacks).collect(), self.errors);
+        MessageResult(self.begin(begin.run, begin.plan, hooks))
+    }
+}
+
+impl CallbackRegistry {
+    fn begin(
+        &self,
+        id: RunId,
+        plan: Arc<Plan>,
+        hooks: HookSet,
+    ) -> Result<(Arc<Run>, HookSet), Failure> {
+        let ledger = || Arc::clone(&self.ledger);
+        let begun = hooks.graph_start(&plan).and_then(|()| {
+            let found = hooks.lookup(&plan)?;
+            let owners: Vec<_> = found.iter().map(|(task, _, who)| (*task, *who)).collect();
+            let answers = found.into_iter().map(|(task, value, _)| (task, value)).collect();
+            let run = Run::new(id, Arc::clone(&plan), self.workers, ledger(), answers, true);
+            let used = |(task, _): &(_, usize)| run.is_needed(*task);
+            let used: Vec<_> = owners.into_iter().filter(used).collect();
+            hooks.lookup_used(&plan, &used)?;
+            hooks.graph_start_state(&run)?;
+            Ok(Arc::new(run))
+        });
+        match begun {
+            Ok(run) => Ok((run, hooks)),
+            Err(failure) => {
+                // The run's state is needed to say that it ended; nothing of it ever started.
+                let run = Run::new(id, Arc::clone(&plan), self.workers, ledger(), Vec::new(), true);
+                drop(hooks.graph_finish(&plan, &run, true));
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// The last task of a run was taken on by a worker.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct AllSubmitted {
+    pub(crate) run: Arc<Run>,
+    pub(crate) hooks: HookSet,
+    /// Hears of a hook that failed.
+    pub(crate) failures: Recipient<RunHookFailed>,
+}
+
+/// A hook of a whole run failed while the run went on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RunHookFailed {
+    pub(crate) run: RunId,
+}
+
+impl Handler<AllSubmitted> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: AllSubmitted, _: &mut Self::Context) {
+        let AllSubmitted { run, hooks, failures } = message;
+        if let Err(failure) = hooks.postsubmit_all(&run) {
+            self.note_failure(run.id(), failure, &failures);
+        }
+    }
+}
+
+impl CallbackRegistry {
+    fn note_failure(&mut self, run: RunId, failure: Failure, hearer: &Recipient<RunHookFailed>) {
+        self.failed.entry(run).or_insert(failure);
+        // If the scheduler is gone, so is the run.
+        hearer.do_send(RunHookFailed { run });
+    }
+}
+
+/// A task is tried again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TellRetry {
+    pub(crate) run: Arc<Run>,
+    pub(crate) hooks: HookSet,
+    pub(crate) task: crate::engine::TaskId,
+    pub(crate) attempt: u32,
+    pub(crate) failures: Recipient<RunHookFailed>,
+}
+
+impl Handler<TellRetry> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, message: TellRetry, _: &mut Self::Context) {
+        let TellRetry { run, hooks, task, attempt, failures } = message;
+        if let Err(failure) = hooks.retry(run.plan().key(task), attempt) {
+            self.note_failure(run.id(), failure, &failures);
+        }
+    }
+}
+
+/// A run is over: call the ending hooks and give its results.
+#[derive(Message)]
+#[rtype(result = "Result<Results, Ending>")]
+pub(crate) struct EndRun {
+    pub(crate) run: Arc<Run>,
+    pub(crate) hooks: HookSet,
+    pub(crate) ending: Result<(), Ending>,
+}
+
+/// Why a run has no results.
+#[derive(Clone, Debug)]
+pub(crate) enum Ending {
+    Failed(Failure),
+    /// A hook of the whole run failed; which one, `EndRun` knows.
+    HookFailed,
+    Cancelled,
+}
+
+impl Handler<EndRun> for CallbackRegistry {
+    type Result = MessageResult<EndRun>;
+
+    fn handle(&mut self, message: EndRun, _: &mut Self::Context) -> Self::Result {
+        let EndRun { run, hooks, ending } = message;
+        let hook_failure = self.failed.remove(&run.id()).map(Ending::Failed);
+        let ending = match (ending, hook_failure) {
+            (Ok(()) | Err(Ending::HookFailed), Some(failure)) => Err(failure),
+            (ending, _) => ending,
+        };
+        let results = ending.and_then(|()| {
+            let results = run.gather();
+            hooks.finish(&results).map_err(Ending::Failed)?;
+            Ok(results)
+        });
+        if let Err(Ending::Failed(failure)) = &results
+            && let Some(key) = &failure.key
+        {
+            hooks.error(key, failure);
+        }
+        let finished = hooks.graph_finish(run.plan(), &run, results.is_err());
+        MessageResult(results.and_then(|results| match finished {
+            Ok(()) => Ok(results),
+            Err(failure) => Err(Ending::Failed(failure)),
+        }))
+    }
+}

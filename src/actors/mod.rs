@@ -1,0 +1,44 @@
+//! The actors: thin shells that turn messages into events and commands into messages.
+//!
+//! | actor | owns | hears | tells |
+//! |---|---|---|---|
+//! | [`SchedulerActor`] | the engine | runs, reports, cancels, losses | workers what to start; clients how it ended |
+//! | [`WorkerActor`] | one thread | start on a run; stop | ends and failures of tasks |
+//! | `AsyncActor` | the futures of asynchronous tasks | await this; forget a run | as a worker |
+//! | [`CallbackRegistry`] | the callbacks, in order | register; begin and end of a run | hooks |
+//! | [`StoreActor`] | the list of objects | adopt, release, what is held | |
+//! | state actors | the user's state | the user's messages | the user's replies |
+//!
+//! Scheduler, workers and store share one arbiter, on which nothing ever waits. The registry, the
+//! futures and each state actor have an arbiter of their own, because they run code of users.
+
+pub mod callbacks;
+mod scheduler;
+mod state;
+pub mod store;
+mod worker;
+
+mod blocking;
+
+pub use callbacks::CallbackRegistry;
+pub use scheduler::SchedulerActor;
+pub use state::{AskError, StateRef};
+pub use store::StoreActor;
+pub use worker::WorkerActor;
+
+pub(crate) use blocking::block_on;
+pub(crate) use scheduler::{CancelRun, Close, Finished, Reply, StartWorkers, Submission, Submit};
+pub(crate) use worker::{AsyncActor, Crew, WorkerSettings, is_worker_thread, wait_for};
+
+use std::any::Any;
+
+/// What a panic said.
+fn panic_message(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => match panic.downcast::<&'static str>() {
+            Ok(message) => (*message).to_owned(),
+            Err(_) => "no message".to_owned(),
+        },
+    }
+}

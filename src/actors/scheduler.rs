@@ -1,0 +1,400 @@
+//! [`SchedulerActor`]: turns what happens into events of the engine, and the engine's commands into
+//! messages. It decides nothing itself, never waits, and calls no code of a user.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use futures::channel::oneshot;
+
+use super::callbacks::{
+    BeginRun, Callback, CallbackRegistry, EndRun, Ending, HookSet, RunHookFailed, TellRetry,
+};
+use super::store::{Object, ObjectError};
+use super::worker::{
+    ActiveRun, AsyncActor, ForgetRun, Hooks, LostTask, Report, RunTasks, Stop, WorkerActor,
+    WorkerLost, WorkerSettings,
+};
+use crate::engine::{
+    Cause, Command, Engine, Event, Failure, Run, RunId, RunOutcome, Running, Status, TaskId,
+    Ticket, WorkerId,
+};
+use crate::graph::{Plan, Results};
+
+/// Schedules the runs of a cluster.
+pub struct SchedulerActor {
+    engine: Engine,
+    /// The runs that are not answered yet.
+    runs: HashMap<RunId, Entry>,
+    /// Runs whose starting hooks are being called; true if they were cancelled meanwhile.
+    beginning: HashMap<RunId, bool>,
+    /// The workers, by number.
+    workers: HashMap<WorkerId, Addr<WorkerActor>>,
+    settings: WorkerSettings,
+    registry: Addr<CallbackRegistry>,
+    futures: Addr<AsyncActor>,
+    /// True once the cluster ends: nothing new is taken.
+    closing: bool,
+}
+
+/// A run that is not answered yet.
+struct Entry {
+    active: Arc<ActiveRun>,
+    reply: Reply,
+    /// Tickets of tasks that failed or lost their worker, until the engine has decided.
+    returned: HashMap<TaskId, Ticket>,
+    /// What the last task that failed failed with.
+    failure: Option<Failure>,
+}
+
+/// Who waits for a run.
+pub(crate) enum Reply {
+    /// A client.
+    Client(oneshot::Sender<Result<Finished, Ending>>),
+    /// Objects in the store, one for each wanted key; those that nobody holds any more are gone.
+    Objects(Vec<Weak<Object>>),
+}
+
+/// A run that succeeded.
+pub(crate) enum Finished {
+    /// Its results are to be gathered from it.
+    Run(Arc<Run>),
+    /// Its results, which its hooks have seen.
+    Results(Results),
+}
+
+impl SchedulerActor {
+    pub(crate) fn new(
+        settings: WorkerSettings,
+        registry: Addr<CallbackRegistry>,
+        futures: Addr<AsyncActor>,
+    ) -> Self {
+        Self {
+            engine: Engine::new(),
+            runs: HashMap::new(),
+            beginning: HashMap::new(),
+            workers: HashMap::new(),
+            settings,
+            registry,
+            futures,
+            closing: false,
+        }
+    }
+
+    fn happened(&mut self, event: Event, context: &mut Context<Self>) {
+        let mut commands = Vec::new();
+        self.engine.handle(event, &mut commands);
+        for command in commands {
+            self.carry_out(command, context);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, context: &mut Context<Self>) {
+        match command {
+            Command::Publish { run } => {
+                if let Some(entry) = self.runs.get(&run) {
+                    self.settings.crew.add_run(Arc::clone(&entry.active));
+                }
+            }
+            Command::RunTasks { worker, run, tasks } => self.run_tasks(worker, run, &tasks),
+            Command::TellRetry { run, task, attempt } => {
+                self.tell_retry(run, task, attempt, context)
+            }
+            Command::Finish { run, outcome } => self.finish(run, outcome, context),
+            Command::ReplaceWorker { worker } => self.start_worker(worker, context),
+        }
+    }
+
+    fn start_worker(&mut self, worker: WorkerId, context: &mut Context<Self>) {
+        self.workers.insert(worker, WorkerActor::new(worker, self.settings.clone()).start());
+        self.happened(Event::WorkerJoined { worker }, context);
+    }
+
+    fn run_tasks(&mut self, worker: WorkerId, run: RunId, tasks: &[TaskId]) {
+        let Some(entry) = self.runs.get_mut(&run) else { return };
+        let tickets = tasks.iter().filter_map(|task| entry.returned.remove(task)).collect();
+        let message = RunTasks { active: Arc::clone(&entry.active), tickets };
+        match self.workers.get(&worker) {
+            // If the worker dies before it reads this, its tickets are in no lane; a worker does not
+            // die between tasks.
+            Some(address) => address.do_send(message),
+            // The worker is being replaced: its successor finds the tasks in its lane.
+            None => {
+                message.tickets.into_iter().for_each(|t| message.active.run.put_back(worker, t));
+            }
+        }
+    }
+
+    fn tell_retry(&mut self, run: RunId, task: TaskId, attempt: u32, context: &mut Context<Self>) {
+        let Some(entry) = self.runs.get(&run) else { return };
+        if let Some(hooks) = &entry.active.hooks {
+            hooks.retry(task);
+            // If the registry is gone, the cluster ends.
+            self.registry.do_send(TellRetry {
+                run: Arc::clone(&entry.active.run),
+                hooks: hooks.set.clone(),
+                task,
+                attempt,
+                failures: context.address().recipient(),
+            });
+        }
+    }
+
+    /// Ends a run for everybody and answers who waits for it, after its hooks.
+    fn finish(&mut self, run: RunId, outcome: RunOutcome, context: &mut Context<Self>) {
+        let Some(entry) = self.runs.remove(&run) else { return };
+        let active = &entry.active;
+        let (status, ending) = match outcome {
+            RunOutcome::Done => (Status::Done, Ok(())),
+            RunOutcome::Cancelled => (Status::Cancelled, Err(Ending::Cancelled)),
+            RunOutcome::HookFailed => (Status::Failed, Err(Ending::HookFailed)),
+            RunOutcome::Failed { task, attempts, worker_lost } => {
+                let own = entry.failure.filter(|_| !worker_lost);
+                let key = || active.run.plan().key(task).clone();
+                let failure = own.unwrap_or_else(|| Failure::new(key(), Cause::WorkerLost));
+                (Status::Failed, Err(Ending::Failed(Failure { attempts, ..failure })))
+            }
+        };
+        active.run.end(status);
+        self.settings.crew.remove_run(run);
+        if active.has_futures.load(Ordering::Acquire) {
+            // If nobody awaits futures any more, there are none.
+            self.futures.do_send(ForgetRun { run });
+        }
+        let run = Arc::clone(&active.run);
+        let Some(hooks) = &active.hooks else {
+            return entry.reply.answer(ending.map(|()| Finished::Run(run)));
+        };
+        let end = EndRun { run, hooks: hooks.set.clone(), ending };
+        let (request, reply) = (self.registry.send(end), entry.reply);
+        let answer = request.into_actor(self).map(|results, _, _| {
+            let results = results.unwrap_or(Err(Ending::Cancelled));
+            reply.answer(results.map(Finished::Results));
+        });
+        context.spawn(answer);
+    }
+
+    fn activate(
+        &mut self,
+        run: Arc<Run>,
+        hooks: Option<HookSet>,
+        reply: Reply,
+        context: &mut Context<Self>,
+    ) {
+        let scheduler = context.address();
+        let hooks = hooks.map(|set| {
+            Hooks::new(set, self.registry.clone().recipient(), scheduler.clone().recipient())
+        });
+        let (id, tasks, roots) = (run.id(), run.tasks(), run.roots());
+        let active = Arc::new(ActiveRun {
+            run,
+            hooks,
+            reports: scheduler.recipient(),
+            futures: self.futures.clone().recipient(),
+            has_futures: AtomicBool::new(false),
+        });
+        let entry = Entry { active, reply, returned: HashMap::new(), failure: None };
+        self.runs.insert(id, entry);
+        self.happened(Event::RunSubmitted { run: id, tasks, roots }, context);
+    }
+}
+
+impl Actor for SchedulerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(0); // Reports are never refused and keep their order.
+    }
+}
+
+impl std::fmt::Debug for SchedulerActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SchedulerActor").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// Start so many workers.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct StartWorkers {
+    pub(crate) count: u32,
+}
+
+impl Handler<StartWorkers> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, StartWorkers { count }: StartWorkers, context: &mut Self::Context) {
+        for number in 0..count {
+            self.start_worker(WorkerId(number), context);
+        }
+    }
+}
+
+/// Run a plan.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Submit {
+    pub(crate) run: RunId,
+    pub(crate) what: Submission,
+    pub(crate) reply: Reply,
+}
+
+/// What is submitted.
+pub(crate) enum Submission {
+    /// A run that nobody has hooks for.
+    Ready(Arc<Run>),
+    /// A plan whose run begins with hooks; and the callbacks of this run alone.
+    WithHooks(Arc<Plan>, Vec<Arc<dyn Callback>>),
+}
+
+impl Handler<Submit> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, Submit { run, what, reply }: Submit, context: &mut Self::Context) {
+        if self.closing {
+            return reply.answer(Err(Ending::Cancelled));
+        }
+        let (plan, callbacks) = match what {
+            Submission::Ready(run) => return self.activate(run, None, reply, context),
+            Submission::WithHooks(plan, callbacks) => (plan, callbacks),
+        };
+        self.beginning.insert(run, false);
+        let request = self.registry.send(BeginRun { run, plan, callbacks });
+        let begun = request.into_actor(self).map(move |begun, actor, context| {
+            let cancelled = actor.beginning.remove(&run).unwrap_or(false) || actor.closing;
+            match begun {
+                Ok(Ok((begun, hooks))) => {
+                    actor.activate(begun, Some(hooks), reply, context);
+                    if cancelled {
+                        actor.happened(Event::CancelRequested { run }, context);
+                    }
+                }
+                Ok(Err(failure)) => reply.answer(Err(Ending::Failed(failure))),
+                Err(_closed) => reply.answer(Err(Ending::Cancelled)),
+            }
+        });
+        context.spawn(begun);
+    }
+}
+
+impl Reply {
+    /// Answers. A client that does not wait any more wants no answer.
+    fn answer(self, result: Result<Finished, Ending>) {
+        match self {
+            Reply::Client(sender) => drop(sender.send(result)),
+            Reply::Objects(objects) => settle(&objects, result),
+        }
+    }
+}
+
+fn settle(objects: &[Weak<Object>], result: Result<Finished, Ending>) {
+    let results = result.map(|finished| match finished {
+        Finished::Run(run) => run.gather(),
+        Finished::Results(results) => results,
+    });
+    match results {
+        Ok(results) => {
+            for (object, value) in objects.iter().zip(results.into_list()) {
+                if let Some(object) = object.upgrade() {
+                    object.settle(Ok(value.into_value()));
+                }
+            }
+        }
+        Err(ending) => {
+            for object in objects.iter().filter_map(Weak::upgrade) {
+                let key = object.key().clone();
+                object.settle(Err(match &ending {
+                    Ending::Failed(failure) => {
+                        ObjectError::Failed { key, failure: failure.clone() }
+                    }
+                    Ending::HookFailed | Ending::Cancelled => ObjectError::Cancelled { key },
+                }));
+            }
+        }
+    }
+}
+
+/// Nobody wants the results of a run any more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CancelRun {
+    pub(crate) run: RunId,
+}
+
+impl Handler<CancelRun> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, CancelRun { run }: CancelRun, context: &mut Self::Context) {
+        if let Some(cancelled) = self.beginning.get_mut(&run) {
+            *cancelled = true;
+        }
+        self.happened(Event::CancelRequested { run }, context);
+    }
+}
+
+impl Handler<Report> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, report: Report, context: &mut Self::Context) {
+        let event = match report {
+            Report::RunEnded { run } => Event::RunEnded { run },
+            Report::TaskFailed { run, ticket, worker, failure, retries } => {
+                let Some(entry) = self.runs.get_mut(&run) else { return };
+                let task = ticket.task();
+                entry.returned.insert(task, ticket);
+                entry.failure = Some(failure);
+                Event::TaskFailed { run, task, worker, retries }
+            }
+        };
+        self.happened(event, context);
+    }
+}
+
+impl Handler<RunHookFailed> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, RunHookFailed { run }: RunHookFailed, context: &mut Self::Context) {
+        self.happened(Event::HookFailed { run }, context);
+    }
+}
+
+impl Handler<WorkerLost> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, lost: WorkerLost, context: &mut Self::Context) {
+        let mut running = Vec::new();
+        for LostTask { active, ticket, repeatable } in lost.running {
+            let (run, task) = (active.run.id(), ticket.task());
+            if let Some(entry) = self.runs.get_mut(&run) {
+                entry.returned.insert(task, ticket);
+                running.push(Running { run, task, repeatable });
+            }
+        }
+        self.workers.remove(&lost.worker);
+        if !self.closing {
+            self.happened(Event::WorkerLost { worker: lost.worker, running }, context);
+        }
+    }
+}
+
+/// The cluster ends: cancel every run and stop the workers.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Close;
+
+impl Handler<Close> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, context: &mut Self::Context) {
+        self.closing = true;
+        let runs: Vec<RunId> = self.engine.runs().collect();
+        for run in runs {
+            self.happened(Event::CancelRequested { run }, context);
+        }
+        for (_, worker) in self.workers.drain() {
+            // A worker that is gone needs no telling.
+            worker.do_send(Stop);
+        }
+    }
+}

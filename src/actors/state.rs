@@ -1,0 +1,160 @@
+//! State actors: the user's own state, which callbacks and tasks talk to.
+//!
+//! A state actor is a plain actix actor on an arbiter of its own, so whoever waits for it does not
+//! hold up anything that it needs. [`StateRef`] is the handle: it can ask and wait, tell, or send and
+//! await. It does not restart an actor that stopped: what it knew is gone.
+
+use std::future::Future;
+use std::thread::ThreadId;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
+
+use super::blocking::block_on;
+
+/// A handle to a state actor. Cloning is cheap; the actor lives until its cluster ends, or until it
+/// stops itself.
+///
+/// # Examples
+///
+/// ```
+/// use actix::{Actor, Context, Handler, Message};
+/// use mobula::Cluster;
+///
+/// #[derive(Default)]
+/// struct Counter(u64);
+///
+/// impl Actor for Counter {
+///     type Context = Context<Self>;
+/// }
+///
+/// #[derive(Message)]
+/// #[rtype(u64)]
+/// struct Add(u64);
+///
+/// impl Handler<Add> for Counter {
+///     type Result = u64;
+///
+///     fn handle(&mut self, message: Add, _: &mut Self::Context) -> u64 {
+///         self.0 += message.0;
+///         self.0
+///     }
+/// }
+///
+/// let cluster = Cluster::builder().workers(1).start()?;
+/// let counter = cluster.start_state(Counter::default())?;
+/// counter.tell(Add(2))?;
+/// assert_eq!(counter.ask(Add(3))?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct StateRef<A: Actor> {
+    addr: Addr<A>,
+    /// The thread of the actor's arbiter, on which nobody may wait for the actor.
+    thread: ThreadId,
+}
+
+/// Why a state actor gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The actor has stopped, or its handler panicked.
+    #[error("the state actor {actor} has stopped, so it cannot answer")]
+    Stopped {
+        /// The actor's type.
+        actor: &'static str,
+    },
+    /// The question was asked on the actor's own arbiter.
+    #[error(
+        "asking {actor} here would wait forever, because this is its own thread; use `send` and await it, or `tell`"
+    )]
+    WouldDeadlock {
+        /// The actor's type.
+        actor: &'static str,
+    },
+}
+
+impl<A: Actor<Context = Context<A>>> StateRef<A> {
+    pub(crate) fn new(addr: Addr<A>, thread: ThreadId) -> Self {
+        Self { addr, thread }
+    }
+
+    /// Sends a message and blocks this thread until the actor has answered.
+    ///
+    /// Use it in hooks and in tasks. Elsewhere in an async program prefer [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`] if the actor has stopped, or at once if this is the actor's own thread.
+    pub fn ask<M>(&self, message: M) -> Result<M::Result, AskError>
+    where
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+        M: Message<Result: Send> + Send + 'static,
+    {
+        if std::thread::current().id() == self.thread {
+            return Err(AskError::WouldDeadlock { actor: std::any::type_name::<A>() });
+        }
+        block_on(self.send(message), std::thread::park)
+    }
+
+    /// Sends a message and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::Stopped`] if the actor has stopped already. A message that it does not come to
+    /// before it stops is lost without a word.
+    pub fn tell<M>(&self, message: M) -> Result<(), AskError>
+    where
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+        M: Message<Result: Send> + Send + 'static,
+    {
+        if !self.addr.connected() {
+            return Err(AskError::Stopped { actor: std::any::type_name::<A>() });
+        }
+        // Loss is what the documentation of `tell` promises.
+        self.addr.do_send(message);
+        Ok(())
+    }
+
+    /// Sends a message; the future is the actor's answer.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::Stopped`] if the actor has stopped.
+    pub fn send<M>(
+        &self,
+        message: M,
+    ) -> impl Future<Output = Result<M::Result, AskError>> + Send + use<A, M>
+    where
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+        M: Message<Result: Send> + Send + 'static,
+    {
+        let request = self.addr.send(message);
+        async {
+            request.await.map_err(|error| match error {
+                MailboxError::Closed | MailboxError::Timeout => {
+                    AskError::Stopped { actor: std::any::type_name::<A>() }
+                }
+            })
+        }
+    }
+
+    /// The actor's address, to be used with actix itself.
+    pub fn addr(&self) -> &Addr<A> {
+        &self.addr
+    }
+}
+
+impl<A: Actor> Clone for StateRef<A> {
+    fn clone(&self) -> Self {
+        Self { addr: self.addr.clone(), thread: self.thread }
+    }
+}
+
+impl<A: Actor> std::fmt::Debug for StateRef<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StateRef({})", std::any::type_name::<A>())
+    }
+}

@@ -1,0 +1,107 @@
+//! [`ActiveRun`]: a run with what workers need beside its engine state.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::{Message, Recipient};
+
+use super::super::callbacks::{AllSubmitted, HookSet, RunHookFailed};
+use super::asynchronous::AwaitTask;
+use crate::engine::{Failure, Run, RunId, TaskId, Ticket, WorkerId};
+
+/// A run that workers work on.
+pub(crate) struct ActiveRun {
+    pub(crate) run: Arc<Run>,
+    pub(crate) hooks: Option<Hooks>,
+    /// Hears of ends and failures.
+    pub(crate) reports: Recipient<Report>,
+    /// Takes over the futures of asynchronous tasks.
+    pub(crate) futures: Recipient<AwaitTask>,
+    /// True once a future was handed over.
+    pub(crate) has_futures: AtomicBool,
+}
+
+/// The callbacks of a run, for a run that has some.
+pub(crate) struct Hooks {
+    pub(crate) set: HookSet,
+    /// Tasks that were taken on, each counted once.
+    submitted: AtomicUsize,
+    /// Tasks that are tried again: they are not submitted a second time.
+    retried: Mutex<BTreeSet<TaskId>>,
+    /// True once `retried` is not empty.
+    any_retried: AtomicBool,
+    registry: Recipient<AllSubmitted>,
+    pub(crate) failures: Recipient<RunHookFailed>,
+}
+
+/// What a worker reports of a run.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Report {
+    /// The last task has ended.
+    RunEnded {
+        /// The run.
+        run: RunId,
+    },
+    /// A task failed.
+    TaskFailed {
+        /// The run.
+        run: RunId,
+        /// The right to run the task, given back.
+        ticket: Ticket,
+        /// Where it failed.
+        worker: WorkerId,
+        /// With what.
+        failure: Failure,
+        /// How often the task may be tried again.
+        retries: u32,
+    },
+}
+
+impl Hooks {
+    pub(crate) fn new(
+        set: HookSet,
+        registry: Recipient<AllSubmitted>,
+        failures: Recipient<RunHookFailed>,
+    ) -> Self {
+        Self {
+            set,
+            submitted: AtomicUsize::new(0),
+            retried: Mutex::default(),
+            any_retried: AtomicBool::new(false),
+            registry,
+            failures,
+        }
+    }
+
+    /// Notes that a task is tried again.
+    pub(crate) fn retry(&self, task: TaskId) {
+        self.retried.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
+        self.any_retried.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_retried(&self, task: TaskId) -> bool {
+        self.any_retried.load(Ordering::Acquire)
+            && self.retried.lock().unwrap_or_else(PoisonError::into_inner).contains(&task)
+    }
+
+    /// Counts a task that was taken on for the first time; the last one is told to the registry.
+    pub(super) fn submitted(&self, run: &Arc<Run>) {
+        if self.submitted.fetch_add(1, Ordering::Relaxed) + 1 == run.tasks() {
+            // If the registry is gone, the cluster ends and nobody waits for this.
+            self.registry.do_send(AllSubmitted {
+                run: Arc::clone(run),
+                hooks: self.set.clone(),
+                failures: self.failures.clone(),
+            });
+        }
+    }
+}
+
+impl ActiveRun {
+    pub(super) fn report(&self, report: Report) {
+        // If the scheduler is gone, the cluster ends and nobody waits for the run.
+        self.reports.do_send(report);
+    }
+}

@@ -1,0 +1,370 @@
+//! The worker's thread: runs tasks, one after the other, until there is nothing left to do.
+//!
+//! All decisions are the engine's; this loop carries them out. It is the only place where a task's
+//! function is called, and it is called under `catch_unwind`. The thread is no arbiter: tasks may block.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::super::blocking::block_on;
+use super::super::callbacks::PreStates;
+use super::super::panic_message;
+use super::active::{ActiveRun, Report};
+use super::asynchronous::AwaitTask;
+use super::crew::Crew;
+use crate::engine::{Cause, Completion, Failure, Pace, Run, RunId, Ticket, Watch, WorkerId};
+use crate::graph::{CallError, Outcome};
+use crate::value::Value;
+
+/// How long a worker looks around before it sleeps, while some run is going on.
+const LOOKING_AROUND: Duration = Duration::from_micros(40);
+
+/// The shortest and the longest sleep of a worker while some run is going on.
+const NAP: (Duration, Duration) = (Duration::from_micros(250), Duration::from_millis(10));
+
+thread_local! {
+    /// The worker whose thread this is.
+    static CURRENT: RefCell<Option<Rc<WorkerThread>>> = const { RefCell::new(None) };
+}
+
+/// A worker, seen from its own thread.
+pub(super) struct WorkerThread {
+    id: WorkerId,
+    crew: Arc<Crew>,
+    /// Set by the actor when the thread is to end.
+    stop: Arc<AtomicBool>,
+    began: Instant,
+}
+
+/// What a task came to.
+enum Step {
+    Completed(Completion),
+    /// The task failed, or its future was handed on.
+    Left,
+}
+
+impl WorkerThread {
+    pub(super) fn new(id: WorkerId, crew: Arc<Crew>, stop: Arc<AtomicBool>) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the origin of this worker's clock")]
+        let began = Instant::now();
+        Self { id, crew, stop, began }
+    }
+
+    /// Works until it is stopped. To be called once, on the worker's own thread.
+    pub(super) fn run(self) {
+        let this = Rc::new(self);
+        CURRENT.set(Some(Rc::clone(&this)));
+        let mut turn = 0;
+        while !this.is_stopped() {
+            if !this.work_on_next(&mut turn) {
+                this.find_work(&mut turn);
+            }
+        }
+        CURRENT.set(None);
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Works on the next run, in turn, that has a task for this worker; false if none has.
+    fn work_on_next(&self, turn: &mut usize) -> bool {
+        let (version, runs) = self.crew.runs();
+        for offset in 0..runs.len() {
+            let at = (*turn + offset) % runs.len();
+            let active = &runs[at];
+            if let Some(ticket) = self.first_task(&active.run) {
+                self.work(active, ticket, version, runs.len() > 1);
+                *turn = at + 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn first_task(&self, run: &Run) -> Option<Ticket> {
+        let own = || run.is_running().then(|| run.next(self.id)).flatten();
+        own().or_else(|| {
+            let takes = run.is_running() && run.available_to(self.id) > 0;
+            takes
+                .then(|| run.take_from_others(self.id, &mut Watch::default(), self.now()))
+                .flatten()
+        })
+    }
+
+    /// Looks around until there is work, then sleeps until woken.
+    fn find_work(&self, turn: &mut usize) {
+        let (version, runs) = self.crew.runs();
+        let going_on = || runs.iter().any(|active| active.run.is_running());
+        if going_on() {
+            let mut watches = vec![Watch::default(); runs.len()];
+            let from = self.now();
+            while self.now() - from < LOOKING_AROUND && self.crew.version() == version {
+                for (active, watch) in runs.iter().zip(&mut watches) {
+                    let run = &active.run;
+                    if run.is_running()
+                        && let Some(ticket) = run.take_from_others(self.id, watch, self.now())
+                    {
+                        return self.work(active, ticket, version, runs.len() > 1);
+                    }
+                }
+                for _ in 0..64 {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+        drop(runs);
+        self.sleep(version, turn);
+    }
+
+    /// Sleeps, with looks around in between while some run is going on.
+    fn sleep(&self, version: u64, turn: &mut usize) {
+        let mut nap = NAP.0;
+        let mut watches: Vec<(RunId, Watch)> = Vec::new();
+        self.crew.falls_asleep(self.id);
+        while self.crew.version() == version && !self.is_stopped() {
+            let (_, runs) = self.crew.runs();
+            if !runs.iter().any(|active| active.run.is_running()) {
+                drop(runs);
+                std::thread::park();
+                break;
+            }
+            let found = runs.iter().find_map(|active| {
+                let run = &active.run;
+                let at = watches.iter().position(|(id, _)| *id == run.id()).unwrap_or_else(|| {
+                    watches.push((run.id(), Watch::default()));
+                    watches.len() - 1
+                });
+                let ticket = run
+                    .is_running()
+                    .then(|| {
+                        run.next(self.id).or_else(|| {
+                            run.take_from_others(self.id, &mut watches[at].1, self.now())
+                        })
+                    })
+                    .flatten()?;
+                Some((Arc::clone(active), ticket))
+            });
+            if let Some((active, ticket)) = found {
+                let several = runs.len() > 1;
+                drop(runs);
+                self.crew.is_awake(self.id);
+                return self.work(&active, ticket, version, several);
+            }
+            drop(runs);
+            std::thread::park_timeout(nap);
+            if !self.crew.is_sleeping(self.id) {
+                break;
+            }
+            nap = (nap * 2).min(NAP.1);
+        }
+        self.crew.is_awake(self.id);
+        *turn = turn.wrapping_add(1);
+    }
+
+    /// Works on one run until nothing of it is left for this worker, or until other runs' turn comes.
+    fn work(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
+        let run = &*active.run;
+        if run.task_time().is_none() && self.crew.anybody_sleeps() && run.sharing_pays(self.id) {
+            // Nobody knows yet how long a task takes, so the first one must not be waited for.
+            self.crew.wake_one();
+        }
+        let mut pace = Pace::new(self.now());
+        let mut next = Some(first);
+        while let Some(ticket) = next {
+            if !run.is_running() {
+                return;
+            }
+            next = match self.step(active, ticket) {
+                Step::Left => run.next(self.id),
+                Step::Completed(completion) => {
+                    if completion.ended {
+                        active.report(Report::RunEnded { run: run.id() });
+                        return;
+                    }
+                    if completion.surplus {
+                        self.share(run);
+                    }
+                    completion.next
+                }
+            };
+            if pace.count() {
+                let (tasks, elapsed) = pace.look(self.now());
+                run.measured(tasks, elapsed);
+                self.share(run);
+                let waited_for = several || self.crew.version() != version;
+                if (waited_for && pace.turn_is_over()) || self.is_stopped() {
+                    if let Some(ticket) = next {
+                        run.put_back(self.id, ticket);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Wakes somebody if there is work for two.
+    #[inline]
+    fn share(&self, run: &Run) {
+        if self.crew.anybody_sleeps() && run.sharing_pays(self.id) {
+            self.crew.wake_one();
+        }
+    }
+
+    /// Runs one task.
+    #[inline]
+    fn step(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
+        let run = &*active.run;
+        run.start(self.id, &ticket);
+        if active.hooks.is_some() {
+            return self.step_with_hooks(active, ticket);
+        }
+        let keep_inputs = run.plan().retries(ticket.task()) > 0;
+        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs))) {
+            Ok(Ok(Outcome::Ready(value))) => Step::Completed(run.complete(self.id, ticket, value)),
+            Ok(Ok(Outcome::Later(future))) => {
+                self.hand_on(active, AwaitTask::new(active, ticket, future, PreStates::new()))
+            }
+            Ok(Err(error)) => self.fail(active, ticket, call_failed(error)),
+            Err(panic) => self.fail(active, ticket, Cause::Panic(panic_message(panic))),
+        }
+    }
+
+    /// Runs one task with its hooks around it.
+    fn step_with_hooks(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
+        let (run, task) = (&active.run, ticket.task());
+        let Some(hooks) = &active.hooks else { return Step::Left };
+        if !hooks.is_retried(task) {
+            let submitted = hooks.set.submit(run, task);
+            hooks.submitted(run);
+            match submitted {
+                Err(failure) => return self.fail_hook(active, ticket, failure),
+                Ok(Some(value)) => return Step::Completed(run.complete(self.id, ticket, value)),
+                Ok(None) => {}
+            }
+        }
+        let states = match hooks.set.pretask(run, task) {
+            Ok(states) => states,
+            Err(failure) => return self.fail_hook(active, ticket, failure),
+        };
+        let keep_inputs = run.plan().retries(task) > 0;
+        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs))) {
+            Ok(Ok(Outcome::Ready(value))) => self.post(active, ticket, value, states),
+            Ok(Ok(Outcome::Later(future))) => {
+                self.hand_on(active, AwaitTask::new(active, ticket, future, states))
+            }
+            Ok(Err(error)) => self.fail(active, ticket, call_failed(error)),
+            Err(panic) => self.fail(active, ticket, Cause::Panic(panic_message(panic))),
+        }
+    }
+
+    fn post(
+        &self,
+        active: &Arc<ActiveRun>,
+        ticket: Ticket,
+        value: Value,
+        states: PreStates,
+    ) -> Step {
+        match posttask(active, &ticket, &value, states) {
+            Ok(()) => Step::Completed(active.run.complete(self.id, ticket, value)),
+            Err(failure) => self.fail_hook(active, ticket, failure),
+        }
+    }
+
+    fn hand_on(&self, active: &Arc<ActiveRun>, task: AwaitTask) -> Step {
+        active.run.stop(self.id);
+        active.has_futures.store(true, Ordering::Release);
+        // If nobody awaits futures any more, the cluster ends and nobody waits for the run.
+        active.futures.do_send(task);
+        Step::Left
+    }
+
+    #[cold]
+    fn fail(&self, active: &Arc<ActiveRun>, ticket: Ticket, cause: Cause) -> Step {
+        active.run.stop(self.id);
+        fail_task(active, ticket, self.id, cause);
+        Step::Left
+    }
+
+    #[cold]
+    fn fail_hook(&self, active: &Arc<ActiveRun>, ticket: Ticket, failure: Failure) -> Step {
+        active.run.stop(self.id);
+        fail_by_hook(active, ticket, self.id, failure);
+        Step::Left
+    }
+
+    /// Works on one run while a task of this thread waits for it; else waits a while.
+    fn help(&self, run: RunId) {
+        let active = self.crew.run(run).filter(|active| active.run.is_running());
+        let task = active.and_then(|active| {
+            let ticket = self.first_task(&active.run)?;
+            Some((active, ticket))
+        });
+        match task {
+            Some((active, ticket)) => self.work(&active, ticket, self.crew.version(), false),
+            None => {
+                self.crew.waits();
+                std::thread::park_timeout(NAP.0);
+                self.crew.waits_no_more();
+            }
+        }
+    }
+}
+
+/// The `posttask` hooks of a task, unless the run is over already.
+pub(super) fn posttask(
+    active: &ActiveRun,
+    ticket: &Ticket,
+    value: &Value,
+    states: PreStates,
+) -> Result<(), Failure> {
+    match &active.hooks {
+        Some(hooks) if active.run.is_running() => {
+            hooks.set.posttask(active.run.plan().key(ticket.task()), value, states)
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn call_failed(error: CallError) -> Cause {
+    Cause::Call(Arc::new(error))
+}
+
+/// Reports a task that failed. What the function threw may be tried again, what does not fit may not.
+pub(super) fn fail_task(active: &ActiveRun, ticket: Ticket, worker: WorkerId, cause: Cause) {
+    let run = &active.run;
+    let task = ticket.task();
+    let misfit = matches!(&cause, Cause::Call(error) if !matches!(**error, CallError::Failed(_)));
+    let retries = if misfit { 0 } else { run.plan().retries(task) };
+    let failure = Failure::new(run.plan().key(task).clone(), cause);
+    active.report(Report::TaskFailed { run: run.id(), ticket, worker, failure, retries });
+}
+
+/// Reports a task whose hook failed: that is no fault of the task, so it is not tried again.
+pub(super) fn fail_by_hook(active: &ActiveRun, ticket: Ticket, worker: WorkerId, failure: Failure) {
+    let run = active.run.id();
+    active.report(Report::TaskFailed { run, ticket, worker, failure, retries: 0 });
+}
+
+/// True if this is a worker's thread.
+pub(crate) fn is_worker_thread() -> bool {
+    CURRENT.with_borrow(Option::is_some)
+}
+
+/// Waits for a future that ends with a run. On a worker's thread, works on that run meanwhile: a task
+/// that waits for a nested run does not cost the run its only worker.
+pub(crate) fn wait_for<F: Future>(run: RunId, future: F) -> F::Output {
+    let worker = CURRENT.with_borrow(Clone::clone);
+    block_on(future, || match &worker {
+        Some(worker) => worker.help(run),
+        None => std::thread::park(),
+    })
+}

@@ -1,0 +1,587 @@
+//! [`Client`]: runs graphs on a cluster, and what a run looks like to its caller.
+//!
+//! A graph is checked and ordered on the caller's side (large ones beside the caller's arbiter), so that
+//! the scheduler never waits for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context as TaskContext, Poll};
+
+use actix::{Actor, Addr, Arbiter, Context};
+use futures::channel::oneshot;
+
+use crate::actors::callbacks::{
+    Callback, CallbackId, CallbackRegistry, Ending, Register, Unregister,
+};
+use crate::actors::store::{ObjectRef, Store, StoreStats};
+use crate::actors::{
+    CancelRun, Finished, Reply, SchedulerActor, StateRef, Submission, Submit, block_on,
+    is_worker_thread, wait_for,
+};
+use crate::cluster::Host;
+use crate::delayed::{Delayed, DelayedList};
+use crate::engine::{Run, RunId};
+use crate::error::{Error, Kind};
+use crate::graph::{Graph, Key, Outputs, Plan, Results};
+use crate::value::{Data, Value};
+
+/// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
+///
+/// Each call has a twin that blocks, for plain threads and for tasks; on an arbiter the twin is an
+/// error, because it would hold up every actor there.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    scheduler: Addr<SchedulerActor>,
+    registry: Addr<CallbackRegistry>,
+    store: Store,
+    workers: usize,
+    host: Weak<Host>,
+    /// How many callbacks are registered; changed before the registry is told.
+    callbacks: AtomicUsize,
+    next_callback: AtomicU64,
+    /// True once the cluster is ending.
+    closed: AtomicBool,
+}
+
+/// Run numbers are given out for the whole process, so that a task of one cluster may wait for a run of
+/// another one.
+static NEXT_RUN: AtomicU64 = AtomicU64::new(1);
+
+impl Client {
+    pub(crate) fn new(
+        scheduler: Addr<SchedulerActor>,
+        registry: Addr<CallbackRegistry>,
+        store: Store,
+        workers: usize,
+        host: &Arc<Host>,
+    ) -> Self {
+        let shared = Shared {
+            scheduler,
+            registry,
+            store,
+            workers,
+            host: Arc::downgrade(host),
+            callbacks: AtomicUsize::new(0),
+            next_callback: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Marks the cluster as ending; false if it was already.
+    pub(crate) fn close(&self) -> bool {
+        !self.shared.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// How many workers the cluster has.
+    pub fn workers(&self) -> usize {
+        self.shared.workers
+    }
+
+    /// Runs what `outputs` need of `graph` and answers their values, in the same nested shape.
+    ///
+    /// Dropping the future cancels the run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the graph is wrong, a task or a hook failed, or the run was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, graph, keys};
+    ///
+    /// fn add(x: i64, y: i64) -> i64 {
+    ///     x + y
+    /// }
+    ///
+    /// # #[actix_rt::main]
+    /// # async fn main() -> Result<(), mobula::Error> {
+    /// let cluster = Cluster::builder().workers(2).start()?;
+    /// let graph = graph! { "x" => 1, "y" => (add, "x", 1), "z" => (add, "x", "y") };
+    /// let results = cluster.get(graph, keys!["z", ["x", "y"]]).await?.into_list();
+    /// assert_eq!(results[0].get::<i64>(), Some(&3));
+    /// # cluster.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn get(
+        &self,
+        graph: impl Into<Arc<Graph>>,
+        outputs: impl Into<Outputs>,
+    ) -> Result<Results, Error> {
+        let plan = plan_beside(graph.into(), outputs.into()).await?;
+        self.run(plan).await
+    }
+
+    /// As [`get`](Self::get), and waits on this thread. In a task it works on the nested run meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); and on an arbiter.
+    pub fn get_blocking(
+        &self,
+        graph: impl Into<Arc<Graph>>,
+        outputs: impl Into<Outputs>,
+    ) -> Result<Results, Error> {
+        refuse_on_arbiter("get")?;
+        self.run(Plan::new(graph, outputs)?).wait()
+    }
+
+    /// Starts a run of a plan. A plan can be run many times; the caller needs not await the handle to
+    /// let the run go on, but dropping it cancels the run.
+    pub fn run(&self, plan: impl Into<Arc<Plan>>) -> RunHandle {
+        self.run_with(plan, Vec::new())
+    }
+
+    /// As [`run`](Self::run), with callbacks for this run alone. They come behind the registered ones.
+    pub fn run_with(
+        &self,
+        plan: impl Into<Arc<Plan>>,
+        callbacks: Vec<Arc<dyn Callback>>,
+    ) -> RunHandle {
+        let (sender, receiver) = oneshot::channel();
+        let (guard, run) = self.submit(plan.into(), callbacks, |_| Reply::Client(sender));
+        RunHandle { receiver, run, guard }
+    }
+
+    /// A request with settings of its own: callbacks for one run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, TimerCallback, graph};
+    ///
+    /// fn inc(x: i64) -> i64 {
+    ///     x + 1
+    /// }
+    ///
+    /// let cluster = Cluster::builder().workers(1).start()?;
+    /// let timer = TimerCallback::new();
+    /// cluster.with_callbacks([timer.clone()]).get_blocking(graph! { "y" => (inc, 1) }, "y")?;
+    /// assert_eq!(timer.durations().len(), 1);
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub fn with_callbacks<C: Callback>(&self, callbacks: impl IntoIterator<Item = C>) -> Request {
+        Request { client: self.clone(), callbacks: Vec::new() }.callbacks(callbacks)
+    }
+
+    fn submit(
+        &self,
+        plan: Arc<Plan>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        reply: impl FnOnce(&Arc<CancelGuard>) -> Reply,
+    ) -> (Arc<CancelGuard>, Option<Arc<Run>>) {
+        let run = RunId(NEXT_RUN.fetch_add(1, Ordering::Relaxed));
+        let scheduler = self.shared.scheduler.clone();
+        let guard = Arc::new(CancelGuard { run, scheduler, is_over: AtomicBool::new(false) });
+        let hooked = !callbacks.is_empty() || self.shared.callbacks.load(Ordering::Acquire) > 0;
+        let (what, state) = if hooked {
+            (Submission::WithHooks(plan, callbacks), None)
+        } else {
+            let ledger = Arc::clone(self.shared.store.ledger());
+            let state =
+                Arc::new(Run::new(run, plan, self.shared.workers, ledger, Vec::new(), false));
+            (Submission::Ready(Arc::clone(&state)), Some(state))
+        };
+        let reply = reply(&guard);
+        // If the scheduler is gone, the reply goes with the message, and the handle says so.
+        self.shared.scheduler.do_send(Submit { run, what, reply });
+        (guard, state)
+    }
+
+    /// Computes one delayed value.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn compute<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
+        let results = self.run(delayed.plan()?).await?;
+        typed(results.into_value(), delayed.key())
+    }
+
+    /// As [`compute`](Self::compute), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_blocking`](Self::get_blocking).
+    pub fn compute_blocking<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
+        refuse_on_arbiter("compute")?;
+        typed(self.run(delayed.plan()?).wait()?.into_value(), delayed.key())
+    }
+
+    /// Computes several delayed values in one run, which shares what they have in common: a tuple of
+    /// up to eight handles of different types, or a slice of one type.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, delayed};
+    ///
+    /// let half = delayed(|x: i64| x as f64 / 2.0);
+    /// let text = delayed(|x: f64| x.to_string());
+    ///
+    /// let cluster = Cluster::builder().workers(2).start()?;
+    /// let x = half.call(5);
+    /// let (number, words) = cluster.compute_all_blocking((&x, &text.call(&x)))?;
+    /// assert_eq!((number, words.as_str()), (2.5, "2.5"));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub async fn compute_all<L: DelayedList>(&self, delayed: L) -> Result<L::Values, Error> {
+        let results = self.run(delayed.plan()?).await?;
+        delayed.values(values_of(results))
+    }
+
+    /// As [`compute_all`](Self::compute_all), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_blocking`](Self::get_blocking).
+    pub fn compute_all_blocking<L: DelayedList>(&self, delayed: L) -> Result<L::Values, Error> {
+        refuse_on_arbiter("compute_all")?;
+        let results = self.run(delayed.plan()?).wait()?;
+        delayed.values(values_of(results))
+    }
+
+    /// Starts a run in the background and answers handles to its results, one for each wanted key, at
+    /// once. The values stay in the store as long as their handles; when all are dropped before the run
+    /// is over, it is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the graph is wrong. What fails later is told by [`gather`](Self::gather).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, graph};
+    ///
+    /// fn inc(x: i64) -> i64 {
+    ///     x + 1
+    /// }
+    ///
+    /// let cluster = Cluster::builder().workers(1).start()?;
+    /// let refs = cluster.persist(graph! { "x" => (inc, 1), "y" => (inc, "x") }, ["x", "y"])?;
+    /// let values = cluster.gather_blocking(&refs)?;
+    /// assert_eq!(values[1].downcast_ref::<i64>(), Some(&3));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub fn persist(
+        &self,
+        graph: impl Into<Arc<Graph>>,
+        keys: impl IntoIterator<Item: Into<Key>>,
+    ) -> Result<Vec<ObjectRef>, Error> {
+        let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
+        let plan = Arc::new(Plan::new(graph, keys.clone())?);
+        let mut refs = Vec::with_capacity(keys.len());
+        let make = |guard: &Arc<CancelGuard>| {
+            let objects = keys.into_iter().map(|key| {
+                let keeper: Arc<dyn Send + Sync> = Arc::clone(guard) as _;
+                let (object_ref, object) = self.shared.store.pending(key, Some(keeper));
+                refs.push(object_ref);
+                Arc::downgrade(&object)
+            });
+            Reply::Objects(objects.collect())
+        };
+        self.submit(plan, Vec::new(), make);
+        Ok(refs)
+    }
+
+    /// Puts data into the store.
+    pub fn put(&self, key: impl Into<Key>, data: impl Data) -> ObjectRef {
+        let (object_ref, object) = self.shared.store.pending(key.into(), None);
+        object.settle(Ok(Value::new(data)));
+        object_ref
+    }
+
+    /// The values of object refs, in order; waits for those that are still being made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if one of them will never be there.
+    pub async fn gather(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
+        let mut values = Vec::with_capacity(refs.len());
+        for object_ref in refs {
+            values.push(object_ref.wait().await?);
+        }
+        Ok(values)
+    }
+
+    /// As [`gather`](Self::gather), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`gather`](Self::gather); and on an arbiter.
+    pub fn gather_blocking(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
+        refuse_on_arbiter("gather")?;
+        block_on(self.gather(refs), std::thread::park)
+    }
+
+    /// Registers a callback for all runs that start from now on, until the guard is dropped.
+    #[must_use = "the callback is unregistered when the guard is dropped"]
+    pub fn register(&self, callback: impl Callback) -> CallbackGuard {
+        let id = CallbackId(self.shared.next_callback.fetch_add(1, Ordering::Relaxed));
+        self.shared.callbacks.fetch_add(1, Ordering::AcqRel);
+        // If the registry is gone, there are no runs any more to be called for.
+        self.shared.registry.do_send(Register { id, callback: Arc::new(callback) });
+        CallbackGuard { client: self.clone(), id }
+    }
+
+    /// Starts a state actor on an arbiter of its own. It lives until the cluster ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended, or the operating system gives no thread.
+    pub fn start_state<A>(&self, actor: A) -> Result<StateRef<A>, Error>
+    where
+        A: Actor<Context = Context<A>> + Send,
+    {
+        let host = self.shared.host.upgrade().filter(|_| !self.is_closed());
+        host.ok_or_else(|| Error::from(Kind::Closed))?.start_state(actor)
+    }
+
+    /// What the store holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended.
+    pub async fn stats(&self) -> Result<StoreStats, Error> {
+        self.shared.store.stats().await.ok_or_else(|| Kind::Closed.into())
+    }
+
+    /// As [`stats`](Self::stats), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended; and on an arbiter.
+    pub fn stats_blocking(&self) -> Result<StoreStats, Error> {
+        refuse_on_arbiter("stats")?;
+        block_on(self.stats(), std::thread::park)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+}
+
+fn values_of(results: Results) -> Vec<Value> {
+    results.into_list().into_iter().map(Results::into_value).collect()
+}
+
+/// The data of a result, which must be of the type that the caller expects.
+pub(crate) fn typed<T: Data + Clone>(value: Value, key: &Key) -> Result<T, Error> {
+    value.take().map_err(|value| {
+        let (expected, found) = (std::any::type_name::<T>(), value.type_name());
+        Kind::Result { key: Some(key.clone()), expected, found }.into()
+    })
+}
+
+fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
+    // A worker's thread is no arbiter, and works on what it waits for.
+    if Arbiter::try_current().is_some() && !is_worker_thread() {
+        return Err(Kind::Blocking { call }.into());
+    }
+    Ok(())
+}
+
+/// Plans a graph without holding up the arbiter of the caller, if there is one and the graph is large.
+async fn plan_beside(graph: Arc<Graph>, outputs: Outputs) -> Result<Plan, Error> {
+    /// Planning so many tasks takes about as long as handing them to another thread.
+    const SMALL: usize = 1_000;
+    if graph.len() <= SMALL || Arbiter::try_current().is_none() {
+        return Ok(Plan::new(graph, outputs)?);
+    }
+    let planned = actix_rt::task::spawn_blocking(move || Plan::new(graph, outputs)).await;
+    // A panic there would be ours; nothing cancels the planning but the end of the program.
+    Ok(planned.map_err(|_| Error::from(Kind::Cancelled))??)
+}
+
+/// Cancels a run when nobody waits for it any more. After the run's end that means nothing.
+#[derive(Debug)]
+struct CancelGuard {
+    run: RunId,
+    scheduler: Addr<SchedulerActor>,
+    /// True if the run is known to be over, so that nobody needs to be told.
+    is_over: AtomicBool,
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        if !self.is_over.load(Ordering::Relaxed) {
+            // If the scheduler is gone, so is the run.
+            self.scheduler.do_send(CancelRun { run: self.run });
+        }
+    }
+}
+
+/// A run that was started. Await it for its results; dropping it cancels the run.
+#[derive(Debug)]
+#[must_use = "a run is cancelled when its handle is dropped"]
+pub struct RunHandle {
+    receiver: oneshot::Receiver<Result<Finished, Ending>>,
+    /// The state of a run that has no hooks.
+    run: Option<Arc<Run>>,
+    guard: Arc<CancelGuard>,
+}
+
+impl RunHandle {
+    /// Cancels the run: nothing new of it starts, and who waits for it gets an error.
+    pub fn cancel(&self) {
+        if let Some(run) = &self.run {
+            // The workers see it at once, before the scheduler has read the message.
+            run.end(crate::engine::Status::Cancelled);
+        }
+        // If the scheduler is gone, so is the run.
+        self.guard.scheduler.do_send(CancelRun { run: self.guard.run });
+    }
+
+    /// A handle by which others can cancel the run.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { run: self.guard.run, scheduler: self.guard.scheduler.clone() }
+    }
+
+    /// The run's number, as hooks see it.
+    pub fn id(&self) -> u64 {
+        self.guard.run.0
+    }
+
+    /// Waits for the results on this thread. In a task it works on the run meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get_blocking`].
+    pub fn wait(self) -> Result<Results, Error> {
+        refuse_on_arbiter("get")?;
+        let run = self.guard.run;
+        wait_for(run, self)
+    }
+}
+
+impl Future for RunHandle {
+    type Output = Result<Results, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
+        self.guard.is_over.store(true, Ordering::Relaxed);
+        Poll::Ready(match answer {
+            Ok(Ok(Finished::Run(run))) => Ok(run.gather()),
+            Ok(Ok(Finished::Results(results))) => Ok(results),
+            Ok(Err(Ending::Failed(failure))) => Err(Kind::Task(failure).into()),
+            Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
+            Err(oneshot::Canceled) => Err(Kind::Closed.into()),
+        })
+    }
+}
+
+/// Cancels one run; see [`RunHandle::canceller`].
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    run: RunId,
+    scheduler: Addr<SchedulerActor>,
+}
+
+impl Canceller {
+    /// Cancels the run, if it is not over.
+    pub fn cancel(&self) {
+        // If the scheduler is gone, so is the run.
+        self.scheduler.do_send(CancelRun { run: self.run });
+    }
+}
+
+/// A registered callback; dropping it unregisters.
+#[derive(Debug)]
+pub struct CallbackGuard {
+    client: Client,
+    id: CallbackId,
+}
+
+impl Drop for CallbackGuard {
+    fn drop(&mut self) {
+        let shared = &self.client.shared;
+        // If the registry is gone, so is the registration.
+        shared.registry.do_send(Unregister { id: self.id });
+        shared.callbacks.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Calls with callbacks of their own; see [`Client::with_callbacks`].
+#[derive(Clone)]
+pub struct Request {
+    client: Client,
+    callbacks: Vec<Arc<dyn Callback>>,
+}
+
+impl Request {
+    /// Adds callbacks, behind those that are there.
+    #[must_use]
+    pub fn callbacks<C: Callback>(mut self, callbacks: impl IntoIterator<Item = C>) -> Self {
+        self.callbacks.extend(callbacks.into_iter().map(|c| Arc::new(c) as Arc<dyn Callback>));
+        self
+    }
+
+    /// As [`Client::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn get(
+        &self,
+        graph: impl Into<Arc<Graph>>,
+        outputs: impl Into<Outputs>,
+    ) -> Result<Results, Error> {
+        let plan = plan_beside(graph.into(), outputs.into()).await?;
+        self.client.run_with(plan, self.callbacks.clone()).await
+    }
+
+    /// As [`Client::get_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get_blocking`].
+    pub fn get_blocking(
+        &self,
+        graph: impl Into<Arc<Graph>>,
+        outputs: impl Into<Outputs>,
+    ) -> Result<Results, Error> {
+        refuse_on_arbiter("get")?;
+        self.client.run_with(Plan::new(graph, outputs)?, self.callbacks.clone()).wait()
+    }
+
+    /// As [`Client::compute`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::compute`].
+    pub async fn compute<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
+        let results = self.client.run_with(delayed.plan()?, self.callbacks.clone()).await?;
+        typed(results.into_value(), delayed.key())
+    }
+
+    /// As [`Client::compute_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::compute_blocking`].
+    pub fn compute_blocking<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
+        refuse_on_arbiter("compute")?;
+        let results = self.client.run_with(delayed.plan()?, self.callbacks.clone()).wait()?;
+        typed(results.into_value(), delayed.key())
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("callbacks", &self.callbacks.len()).finish_non_exhaustive()
+    }
+}

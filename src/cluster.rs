@@ -1,0 +1,350 @@
+//! [`Cluster`]: starts the actors, wires them, and ends them in order.
+//!
+//! This is the only file that knows all of them. What each actor does is its own business.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, System};
+
+use crate::actors::callbacks::CallbackErrors;
+use crate::actors::store::Store;
+use crate::actors::{
+    AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
+    WorkerSettings, block_on, is_worker_thread,
+};
+use crate::client::Client;
+use crate::config::Config;
+use crate::engine::Ledger;
+use crate::error::{Error, Kind};
+
+/// A scheduler with its workers and its store, in this process.
+///
+/// It is used through its [`Client`], to which it dereferences. It ends when it is dropped, or with
+/// [`shutdown`](Self::shutdown): runs are cancelled, tasks that are running come to their end, and no
+/// thread and no actor is left.
+///
+/// # Examples
+///
+/// In a plain program, with a system of its own in the background:
+///
+/// ```
+/// use mobula::{Cluster, delayed};
+///
+/// fn inc(x: i64) -> i64 {
+///     x + 1
+/// }
+///
+/// let cluster = Cluster::builder().workers(2).start()?;
+/// assert_eq!(cluster.compute_blocking(&delayed(inc).call(1))?, 2);
+/// # Ok::<(), mobula::Error>(())
+/// ```
+///
+/// Inside a running actix system, beside your own actors:
+///
+/// ```
+/// use mobula::{Cluster, delayed};
+///
+/// #[actix_rt::main]
+/// async fn main() -> Result<(), mobula::Error> {
+///     let cluster = Cluster::builder().workers(1).start()?;
+///     let answer = cluster.compute(&delayed(|x: i64| x + 1).call(41)).await?;
+///     assert_eq!(answer, 42);
+///     cluster.shutdown().await;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Cluster {
+    client: Client,
+    host: Arc<Host>,
+    /// Taken when the cluster ends.
+    background: Option<Background>,
+    scheduler: Addr<SchedulerActor>,
+    settings: WorkerSettings,
+}
+
+/// Where the actors live.
+pub(crate) struct Host {
+    system: System,
+    /// One for scheduler, workers and store, one for the registry, one for futures, one a state actor.
+    arbiters: Mutex<Vec<Arbiter>>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// A system of our own, in a program that has none.
+#[derive(Debug)]
+struct Background {
+    system: System,
+    thread: JoinHandle<()>,
+}
+
+/// Sets up a [`Cluster`].
+#[derive(Clone, Debug, Default)]
+pub struct ClusterBuilder {
+    config: Config,
+}
+
+impl ClusterBuilder {
+    /// How many worker threads there are; by default one for each core that this process may use.
+    #[must_use]
+    pub fn workers(mut self, count: usize) -> Self {
+        self.config.workers = count;
+        self
+    }
+
+    /// What happens when a hook of a callback fails; by default its run fails.
+    #[must_use]
+    pub fn callback_errors(mut self, errors: CallbackErrors) -> Self {
+        self.config.callback_errors = errors;
+        self
+    }
+
+    /// The stack of each worker's thread in bytes, 8 MiB by default. Deep recursion in a task, or deep
+    /// nesting of runs on one worker, may need more.
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.config.stack_size = bytes;
+        self
+    }
+
+    /// Starts the cluster: inside the actix system of this thread if there is one, else in a system of
+    /// its own in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the number of workers is zero or out of reach, or the operating system gives no
+    /// more threads.
+    pub fn start(self) -> Result<Cluster, Error> {
+        /// More threads than this are a mistake in a number, not a machine.
+        const MOST_WORKERS: usize = 1 << 14;
+        let workers = self.config.workers;
+        let count = u32::try_from(workers).ok().filter(|_| (1..=MOST_WORKERS).contains(&workers));
+        let Some(count) = count else {
+            let reason = format!("{workers} workers were asked for; ask for 1 to {MOST_WORKERS}");
+            return Err(Kind::Start(reason).into());
+        };
+        let (system, background) = match System::try_current() {
+            Some(system) => (system, None),
+            None => {
+                let background = Background::start()?;
+                (background.system.clone(), Some(background))
+            }
+        };
+        let host = Arc::new(Host { system, arbiters: Mutex::default() });
+        let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
+        let ledger = Arc::new(Ledger::new(workers));
+        let crew = Arc::new(Crew::new());
+
+        let store = StoreActor::start_in_arbiter(&control.handle(), {
+            let ledger = Arc::clone(&ledger);
+            move |_| StoreActor::new(ledger)
+        });
+        let store = Store::new(store, Arc::clone(&ledger));
+        let registry_address = CallbackRegistry::start_in_arbiter(&registry.handle(), {
+            let errors = self.config.callback_errors;
+            move |_| CallbackRegistry::new(errors, workers, ledger)
+        });
+        let futures_address = AsyncActor::start_in_arbiter(&futures.handle(), {
+            let crew = Arc::clone(&crew);
+            move |_| AsyncActor::new(crew, workers)
+        });
+        let threads = Arc::<Mutex<Vec<JoinHandle<()>>>>::default();
+        let (sender, settings) = mpsc::channel();
+        let stack_size = self.config.stack_size;
+        let scheduler = SchedulerActor::start_in_arbiter(&control.handle(), {
+            let registry = registry_address.clone();
+            move |context| {
+                let losses = context.address().recipient();
+                let settings = WorkerSettings { crew, stack_size, threads, losses };
+                // The builder waits for it, unless it gave up.
+                drop(sender.send(settings.clone()));
+                SchedulerActor::new(settings, registry, futures_address)
+            }
+        });
+        host.keep([control, registry, futures]);
+        let settings = settings
+            .recv()
+            .map_err(|_| Kind::Start("the actix system of this thread has stopped".to_owned()))?;
+        scheduler.do_send(StartWorkers { count });
+        let client = Client::new(scheduler.clone(), registry_address, store, workers, &host);
+        Ok(Cluster { client, host, background, scheduler, settings })
+    }
+}
+
+impl Background {
+    fn start() -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::channel();
+        let body = move || {
+            let runner = System::new();
+            drop(sender.send(System::current()));
+            if let Err(error) = runner.run() {
+                log::error!("the background system of a cluster failed: {error}");
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("mobula-system".to_owned())
+            .spawn(body)
+            .map_err(|error| Kind::Start(error.to_string()))?;
+        let system =
+            receiver.recv().map_err(|_| Kind::Start("its system ended at once".to_owned()))?;
+        Ok(Self { system, thread })
+    }
+}
+
+impl Host {
+    /// A new arbiter in the cluster's system. It is made on a thread of its own, because that thread
+    /// must be told which system it is in, and the caller's must not.
+    fn arbiter(&self) -> Result<Arbiter, Error> {
+        let system = self.system.clone();
+        let body = move || {
+            System::set_current(system);
+            Arbiter::new()
+        };
+        let failed = |reason: String| Error::from(Kind::Start(reason));
+        let maker = std::thread::Builder::new().spawn(body).map_err(|e| failed(e.to_string()))?;
+        maker.join().map_err(|_| failed("no thread for an arbiter can be had".to_owned()))
+    }
+
+    fn keep(&self, arbiters: impl IntoIterator<Item = Arbiter>) {
+        self.arbiters.lock().unwrap_or_else(PoisonError::into_inner).extend(arbiters);
+    }
+
+    /// Starts a user's actor on an arbiter of its own.
+    pub(crate) fn start_state<A>(&self, actor: A) -> Result<StateRef<A>, Error>
+    where
+        A: Actor<Context = Context<A>> + Send,
+    {
+        let arbiter = self.arbiter()?;
+        let (sender, thread) = mpsc::channel();
+        let asked = arbiter.spawn_fn(move || drop(sender.send(std::thread::current().id())));
+        let thread =
+            thread.recv().ok().filter(|_| asked).ok_or_else(|| Error::from(Kind::Closed))?;
+        let addr = A::start_in_arbiter(&arbiter.handle(), |_| actor);
+        self.keep([arbiter]);
+        Ok(StateRef::new(addr, thread))
+    }
+
+    fn stop(&self) {
+        let arbiters =
+            std::mem::take(&mut *self.arbiters.lock().unwrap_or_else(PoisonError::into_inner));
+        for arbiter in &arbiters {
+            arbiter.stop();
+        }
+        for arbiter in arbiters {
+            if arbiter.join().is_err() {
+                log::error!("an arbiter of a cluster ended with a panic");
+            }
+        }
+    }
+}
+
+/// Everything that has to be ended.
+struct Ending {
+    host: Arc<Host>,
+    background: Option<Background>,
+    scheduler: Addr<SchedulerActor>,
+    settings: WorkerSettings,
+}
+
+impl Ending {
+    /// Ends everything, and waits for it. Not to be called on a thread that is to be ended.
+    fn end(self) {
+        // If the scheduler is gone already, it has stopped its workers.
+        drop(block_on(self.scheduler.send(Close), std::thread::park));
+        let threads = std::mem::take(
+            &mut *self.settings.threads.lock().unwrap_or_else(PoisonError::into_inner),
+        );
+        for thread in threads {
+            if thread.join().is_err() {
+                log::error!("a worker's thread ended with a panic");
+            }
+        }
+        self.host.stop();
+        if let Some(Background { system, thread }) = self.background {
+            system.stop();
+            if thread.join().is_err() {
+                log::error!("the background system of a cluster ended with a panic");
+            }
+        }
+    }
+}
+
+impl Cluster {
+    /// Sets up a cluster.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
+
+    /// A client of this cluster, to be cloned and sent to where it is needed.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Ends the cluster and waits until nothing of it is left. Runs are cancelled; a task that is
+    /// running comes to its end first.
+    pub async fn shutdown(mut self) {
+        let Some(ending) = self.take_ending() else { return };
+        let (sender, ended) = futures::channel::oneshot::channel();
+        let reaper =
+            std::thread::Builder::new().name("mobula-reaper".to_owned()).spawn(move || {
+                ending.end();
+                drop(sender.send(()));
+            });
+        if let Ok(reaper) = reaper {
+            drop(ended.await);
+            // It has nothing left to do but to end.
+            drop(reaper.join());
+        }
+    }
+
+    /// As [`shutdown`](Self::shutdown), for a plain thread. Dropping the cluster there does the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] on an arbiter, which would be held up; the cluster ends all the same, but in its own
+    /// time.
+    pub fn shutdown_blocking(self) -> Result<(), Error> {
+        let blocking = Arbiter::try_current().is_some() || is_worker_thread();
+        drop(self);
+        if blocking { Err(Kind::Blocking { call: "shutdown" }.into()) } else { Ok(()) }
+    }
+
+    fn take_ending(&mut self) -> Option<Ending> {
+        self.client.close().then(|| Ending {
+            host: Arc::clone(&self.host),
+            background: self.background.take(),
+            scheduler: self.scheduler.clone(),
+            settings: self.settings.clone(),
+        })
+    }
+}
+
+impl Deref for Cluster {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// On a plain thread everything has ended when the drop returns. On an arbiter, or in a task, waiting
+/// could last for ever, so there the cluster ends in its own time.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let Some(ending) = self.take_ending() else { return };
+        if Arbiter::try_current().is_none() && !is_worker_thread() {
+            return ending.end();
+        }
+        let reaper = std::thread::Builder::new().name("mobula-reaper".to_owned());
+        if let Err(error) = reaper.spawn(|| ending.end()) {
+            log::error!("a cluster cannot be ended: {error}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Settings of a cluster, with their defaults. Plain data.
+
+use std::num::NonZero;
+
+use crate::actors::callbacks::CallbackErrors;
+
+/// How a cluster is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// How many worker threads; by default one for each core that this process may use (affinity and
+    /// container limits are respected).
+    pub(crate) workers: usize,
+    /// What happens when a hook fails.
+    pub(crate) callback_errors: CallbackErrors,
+    /// The stack of a worker's thread, in bytes: 8 MiB by default, as on the main thread. Memory is
+    /// used only for what a task really needs of it.
+    pub(crate) stack_size: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+            callback_errors: CallbackErrors::default(),
+            stack_size: 8 << 20,
+        }
+    }
+}

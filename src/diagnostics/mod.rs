@@ -1,0 +1,5 @@
+//! Ready-made callbacks: timing, caching, logging.
+
+mod timer;
+
+pub use timer::{Durations, TimerCallback};
