@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, System};
 
+use futures::channel::oneshot::{self, Canceled};
+
 use crate::actors::callbacks::CallbackErrors;
 use crate::actors::store::Store;
 use crate::actors::{
@@ -130,12 +132,11 @@ impl ClusterBuilder {
             let reason = format!("{workers} workers were asked for; ask for 1 to {MOST_WORKERS}");
             return Err(Kind::Start(reason).into());
         };
-        let (system, background) = match System::try_current() {
-            Some(system) => (system, None),
-            None => {
-                let background = Background::start()?;
-                (background.system.clone(), Some(background))
-            }
+        let (system, background) = if let Some(system) = System::try_current() {
+            (system, None)
+        } else {
+            let background = Background::start()?;
+            (background.system.clone(), Some(background))
         };
         let host = Arc::new(Host { system, arbiters: Mutex::default() });
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
@@ -223,7 +224,9 @@ impl Host {
     {
         let arbiter = self.arbiter()?;
         let (sender, thread) = mpsc::channel();
-        let asked = arbiter.spawn_fn(move || drop(sender.send(std::thread::current().id())));
+        let asked = arbiter.spawn_fn(move || {
+            sender.send(std::thread::current().id()).expect("the starter waits for it");
+        });
         let thread =
             thread.recv().ok().filter(|_| asked).ok_or_else(|| Error::from(Kind::Closed))?;
         let addr = A::start_in_arbiter(&arbiter.handle(), |_| actor);
@@ -256,8 +259,9 @@ struct Ending {
 impl Ending {
     /// Ends everything, and waits for it. Not to be called on a thread that is to be ended.
     fn end(self) {
-        // If the scheduler is gone already, it has stopped its workers.
-        drop(block_on(self.scheduler.send(Close), std::thread::park));
+        if block_on(self.scheduler.send(Close), std::thread::park).is_err() {
+            log::debug!("the system of a cluster ended before it, and has stopped its workers");
+        }
         let threads = std::mem::take(
             &mut *self.settings.threads.lock().unwrap_or_else(PoisonError::into_inner),
         );
@@ -291,16 +295,22 @@ impl Cluster {
     /// running comes to its end first.
     pub async fn shutdown(mut self) {
         let Some(ending) = self.take_ending() else { return };
-        let (sender, ended) = futures::channel::oneshot::channel();
-        let reaper =
-            std::thread::Builder::new().name("mobula-reaper".to_owned()).spawn(move || {
-                ending.end();
-                drop(sender.send(()));
-            });
-        if let Ok(reaper) = reaper {
-            drop(ended.await);
-            // It has nothing left to do but to end.
-            drop(reaper.join());
+        let (sender, ended) = oneshot::channel::<()>();
+        let body = move || {
+            ending.end();
+            // Dropping the sender is the signal.
+            drop(sender);
+        };
+        match std::thread::Builder::new().name("mobula-reaper".to_owned()).spawn(body) {
+            Ok(reaper) => {
+                match ended.await {
+                    Ok(()) | Err(Canceled) => {}
+                }
+                if reaper.join().is_err() {
+                    log::error!("a cluster could not be ended");
+                }
+            }
+            Err(error) => log::error!("a cluster cannot be ended: {error}"),
         }
     }
 

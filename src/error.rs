@@ -56,19 +56,10 @@ impl From<Kind> for Error {
 
 impl Error {
     fn failure(&self) -> Option<&Failure> {
-        match &*self.0 {
-            Kind::Task(failure) | Kind::Object(ObjectError::Failed { failure, .. }) => {
-                Some(failure)
-            }
-            Kind::Graph(_)
-            | Kind::Object(_)
-            | Kind::Ask(_)
-            | Kind::Cancelled
-            | Kind::Closed
-            | Kind::Blocking { .. }
-            | Kind::Result { .. }
-            | Kind::Start(_) => None,
+        if let Kind::Task(failure) | Kind::Object(ObjectError::Failed { failure, .. }) = &*self.0 {
+            return Some(failure);
         }
+        None
     }
 
     fn call_error(&self) -> Option<&CallError> {
@@ -81,12 +72,18 @@ impl Error {
     /// The key that is concerned: of the task that failed, or the one that is missing.
     pub fn key(&self) -> Option<&Key> {
         match &*self.0 {
-            Kind::Graph(GraphError::MissingKey { key, .. } | GraphError::DuplicateKey(key)) => {
+            Kind::Graph(GraphError::MissingKey { key, .. } | GraphError::DuplicateKey(key))
+            | Kind::Object(ObjectError::Cancelled { key } | ObjectError::Failed { key, .. }) => {
                 Some(key)
             }
             Kind::Result { key, .. } => key.as_ref(),
-            Kind::Object(ObjectError::Cancelled { key }) => Some(key),
-            _ => self.failure()?.key.as_ref(),
+            Kind::Task(failure) => failure.key.as_ref(),
+            Kind::Graph(_)
+            | Kind::Ask(_)
+            | Kind::Cancelled
+            | Kind::Closed
+            | Kind::Blocking { .. }
+            | Kind::Start(_) => None,
         }
     }
 
@@ -97,10 +94,10 @@ impl Error {
 
     /// What is wrong with the graph, if that is the reason.
     pub fn as_graph_error(&self) -> Option<&GraphError> {
-        match &*self.0 {
-            Kind::Graph(error) => Some(error),
-            _ => None,
+        if let Kind::Graph(error) = &*self.0 {
+            return Some(error);
         }
+        None
     }
 
     /// The error that a task's function returned.

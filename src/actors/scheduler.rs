@@ -1,7 +1,7 @@
 //! [`SchedulerActor`]: turns what happens into events of the engine, and the engine's commands into
 //! messages. It decides nothing itself, never waits, and calls no code of a user.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -30,7 +30,7 @@ pub struct SchedulerActor {
     /// Runs whose starting hooks are being called; true if they were cancelled meanwhile.
     beginning: HashMap<RunId, bool>,
     /// The workers, by number.
-    workers: HashMap<WorkerId, Addr<WorkerActor>>,
+    workers: BTreeMap<WorkerId, Addr<WorkerActor>>,
     settings: WorkerSettings,
     registry: Addr<CallbackRegistry>,
     futures: Addr<AsyncActor>,
@@ -74,7 +74,7 @@ impl SchedulerActor {
             engine: Engine::new(),
             runs: HashMap::new(),
             beginning: HashMap::new(),
-            workers: HashMap::new(),
+            workers: BTreeMap::new(),
             settings,
             registry,
             futures,
@@ -99,7 +99,7 @@ impl SchedulerActor {
             }
             Command::RunTasks { worker, run, tasks } => self.run_tasks(worker, run, &tasks),
             Command::TellRetry { run, task, attempt } => {
-                self.tell_retry(run, task, attempt, context)
+                self.tell_retry(run, task, attempt, context);
             }
             Command::Finish { run, outcome } => self.finish(run, outcome, context),
             Command::ReplaceWorker { worker } => self.start_worker(worker, context),
@@ -392,7 +392,7 @@ impl Handler<Close> for SchedulerActor {
         for run in runs {
             self.happened(Event::CancelRequested { run }, context);
         }
-        for (_, worker) in self.workers.drain() {
+        for (_, worker) in std::mem::take(&mut self.workers) {
             // A worker that is gone needs no telling.
             worker.do_send(Stop);
         }

@@ -50,7 +50,10 @@ impl Failure {
         match &self.cause {
             Cause::Call(error) => match &**error {
                 CallError::Failed(error) => Some(error),
-                _ => None,
+                CallError::Arity { .. }
+                | CallError::Type { .. }
+                | CallError::List { .. }
+                | CallError::NestedAsync { .. } => None,
             },
             Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost => None,
         }
@@ -61,9 +64,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = DisplayKey(self.key.as_ref());
         match &self.cause {
-            Cause::Call(error) => match &**error {
-                CallError::Failed(error) => write!(f, "task {key} failed: {error}")?,
-                misfit => write!(f, "task {key} cannot be called: {misfit}")?,
+            Cause::Call(error) => match self.task_error() {
+                Some(error) => write!(f, "task {key} failed: {error}")?,
+                None => write!(f, "task {key} cannot be called: {error}")?,
             },
             Cause::Panic(message) => write!(f, "task {key} panicked: {message}")?,
             Cause::Hook { callback, hook, error } => {
@@ -91,12 +94,9 @@ impl fmt::Display for DisplayKey<'_> {
 
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The message already says what the error says; its own causes follow.
         match &self.cause {
-            // The message already says what the error says; its own causes follow.
-            Cause::Call(error) => match &**error {
-                CallError::Failed(error) => error.source(),
-                _ => None,
-            },
+            Cause::Call(_) => self.task_error()?.source(),
             Cause::Hook { error, .. } => error.source(),
             Cause::Panic(_) | Cause::WorkerLost => None,
         }

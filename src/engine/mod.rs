@@ -34,6 +34,8 @@ mod padded;
 mod run;
 mod scheduler;
 mod slots;
+mod start;
+mod watch;
 
 pub use crate::graph::TaskId;
 pub use event::{Command, Event, RunOutcome, Running};
@@ -42,5 +44,6 @@ pub use ids::{RunId, WorkerId};
 pub(crate) use ledger::signed_bytes;
 pub use ledger::{Holdings, Ledger};
 pub use pace::Pace;
-pub use run::{Completion, Run, Status, Ticket, Watch};
+pub use run::{Completion, Run, Status, Ticket};
 pub use scheduler::{ALLOWED_LOSSES, Engine};
+pub use watch::Watch;

@@ -14,6 +14,8 @@ use super::lane::{Lane, NO_TASK, taking_pays};
 use super::ledger::{Ledger, signed_bytes};
 use super::padded::Padded;
 use super::slots::Slots;
+use super::start::{SKIPPED, Start};
+use super::watch::Watch;
 use super::{RunId, TaskId, WorkerId};
 use crate::graph::{CallError, Input, Outcome, Plan, Results};
 use crate::value::Value;
@@ -63,6 +65,18 @@ impl Ticket {
     pub fn task(&self) -> TaskId {
         self.task
     }
+
+    /// Uses the ticket up.
+    #[inline]
+    fn redeem(self, run: RunId) -> TaskId {
+        self.check(run);
+        self.task
+    }
+
+    #[inline]
+    fn check(&self, run: RunId) {
+        assert_eq!(self.run, run, "a ticket is valid in its own run only");
+    }
 }
 
 /// Where a run stands.
@@ -93,9 +107,6 @@ pub struct Completion {
 /// What a task that ended has instead of the number of its missing inputs, if the run is observed.
 const DONE: u32 = u32::MAX;
 
-/// What a task has that does not run in this run: its value was answered, or nobody needs it.
-const SKIPPED: u32 = u32::MAX - 1;
-
 impl Run {
     /// A run of `plan` by `workers` workers. `answers` are values that are known already: those tasks
     /// and what only they need do not run. Whether a task has ended can be asked only of a run that
@@ -110,15 +121,15 @@ impl Run {
     ) -> Self {
         let lanes = (0..=workers).map(|_| Lane::new()).collect();
         let status = AtomicU8::new(Status::Running as u8);
-        let parts =
-            if answers.is_empty() { Parts::whole(&plan) } else { Parts::without(&plan, &answers) };
+        let start =
+            if answers.is_empty() { Start::whole(&plan) } else { Start::without(&plan, &answers) };
         let run = Self {
             id,
-            slots: Slots::new(parts.uses.into_iter()),
-            pending: parts.pending.into_iter().map(AtomicU32::new).collect(),
-            roots: Roots { own: parts.roots, next: Padded(AtomicU32::new(0)) },
-            tasks: parts.tasks,
-            ends_left: Padded(AtomicU32::new(parts.ends)),
+            slots: Slots::new(start.uses.into_iter()),
+            pending: start.pending.into_iter().map(AtomicU32::new).collect(),
+            roots: Roots { own: start.roots, next: Padded(AtomicU32::new(0)) },
+            tasks: start.tasks,
+            ends_left: Padded(AtomicU32::new(start.ends)),
             observed,
             lanes,
             status,
@@ -126,7 +137,7 @@ impl Run {
             ledger,
             plan,
         };
-        if parts.ends == 0 {
+        if start.ends == 0 {
             run.end(Status::Done);
         }
         for (task, value) in answers {
@@ -244,7 +255,7 @@ impl Run {
 
     /// How many ready tasks `worker` could get from others, without looking at whether that pays.
     pub fn available_to(&self, worker: WorkerId) -> u32 {
-        let others = self.others(worker).map(|lane| lane.available());
+        let others = self.others(worker).map(Lane::available);
         others.fold(self.unclaimed(), u32::saturating_add)
     }
 
@@ -322,7 +333,7 @@ impl Run {
         ticket: &Ticket,
         keep_inputs: bool,
     ) -> Result<Outcome, CallError> {
-        self.check(ticket);
+        ticket.check(self.id);
         self.plan.call(ticket.task, |_, dependency| {
             if !keep_inputs {
                 // SAFETY: the ticket was given after every dependency was published (step 3), and
@@ -342,8 +353,7 @@ impl Run {
     /// next.
     #[inline]
     pub fn complete(&self, worker: WorkerId, ticket: Ticket, value: Value) -> Completion {
-        self.check(&ticket);
-        let task = ticket.task;
+        let task = ticket.redeem(self.id);
         self.ledger.came(worker, &value);
         self.put(task, value);
         self.release_inputs(worker, task);
@@ -431,8 +441,8 @@ impl Run {
     /// Puts a ticket into a worker's lane: its task runs when its turn comes, there or wherever work is
     /// taken to.
     pub fn put_back(&self, worker: WorkerId, ticket: Ticket) {
-        self.check(&ticket);
-        self.lanes[worker.index()].push([ticket.task], self.root_list());
+        let task = ticket.redeem(self.id);
+        self.lanes[worker.index()].push([task], self.root_list());
     }
 
     /// The task that a lost worker was in. The caller is sure that the worker does nothing any more.
@@ -514,10 +524,6 @@ impl Run {
         })
     }
 
-    fn check(&self, ticket: &Ticket) {
-        assert_eq!(ticket.run, self.id, "a ticket is valid in its own run only");
-    }
-
     /// Checks every number that says the same as another one. For tests, when nobody works.
     ///
     /// # Panics
@@ -554,87 +560,5 @@ impl std::fmt::Debug for Run {
             .field("status", &self.status())
             .field("tasks", &self.tasks)
             .finish_non_exhaustive()
-    }
-}
-
-/// The starting state of a run's arrays.
-struct Parts {
-    pending: Vec<u32>,
-    uses: Vec<u32>,
-    roots: Option<Box<[TaskId]>>,
-    tasks: u32,
-    ends: u32,
-}
-
-fn count(items: usize) -> u32 {
-    u32::try_from(items).expect("a plan has at most 2^32 tasks")
-}
-
-impl Parts {
-    /// All tasks of the plan run.
-    fn whole(plan: &Plan) -> Self {
-        let pending = plan.tasks().map(|task| count(plan.dependencies(task).len())).collect();
-        let mut uses: Vec<u32> =
-            plan.tasks().map(|task| count(plan.dependents(task).len())).collect();
-        let ends = count(uses.iter().filter(|uses| **uses == 0).count());
-        for output in plan.outputs() {
-            uses[output.index()] += 1;
-        }
-        Self { pending, uses, roots: None, tasks: count(plan.len()), ends }
-    }
-
-    /// Some tasks were answered: they do not run, nor does what only they need.
-    fn without(plan: &Plan, answers: &[(TaskId, Value)]) -> Self {
-        let mut answered = vec![false; plan.len()];
-        for (task, _) in answers {
-            answered[task.index()] = true;
-        }
-        let mut pending = vec![SKIPPED; plan.len()];
-        let mut uses = vec![0; plan.len()];
-        let (mut roots, mut tasks) = (Vec::new(), 0);
-        let mut left: Vec<TaskId> = Vec::new();
-        for output in plan.outputs() {
-            uses[output.index()] += 1;
-            if !answered[output.index()] {
-                left.push(*output);
-            }
-        }
-        while let Some(task) = left.pop() {
-            if pending[task.index()] != SKIPPED {
-                continue;
-            }
-            tasks += 1;
-            pending[task.index()] = 0;
-            for dependency in plan.dependencies(task) {
-                uses[dependency.index()] += 1;
-                if !answered[dependency.index()] {
-                    pending[task.index()] += 1;
-                    left.push(*dependency);
-                }
-            }
-            if pending[task.index()] == 0 {
-                roots.push(task);
-            }
-        }
-        roots.sort_unstable();
-        Self { pending, uses, roots: Some(roots.into()), tasks, ends: tasks }
-    }
-}
-
-/// What an idle worker remembers of a run between two looks at it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Watch {
-    started: usize,
-    since: Duration,
-}
-
-impl Watch {
-    /// For how long nobody has started a task of the run.
-    fn stalled(&mut self, run: &Run, now: Duration) -> Duration {
-        let started = run.started();
-        if started != self.started || self.since.is_zero() {
-            *self = Self { started, since: now };
-        }
-        now.saturating_sub(self.since)
     }
 }

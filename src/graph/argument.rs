@@ -264,7 +264,7 @@ fn write_list<M>(items: impl ExactSizeIterator<Item: Argument<M>>, to: &mut Writ
     to.list(count);
 }
 
-impl<A: Argument<M>, M> Argument<Listed<M>> for Vec<A> {
+impl<Item: Argument<M>, M> Argument<Listed<M>> for Vec<Item> {
     fn write(self, to: &mut Writer<'_>) {
         write_list(self.into_iter(), to);
     }
@@ -283,7 +283,7 @@ impl<A: Argument<M> + Clone, M> Argument<Listed<M>> for &[A] {
 }
 
 macro_rules! calls {
-    ($count:literal; $($arg:ident $marker:ident),*) => {
+    ($count:literal; $($arg:ident $marker:ident $field:ident),*) => {
         impl<Function, Signature, $($arg, $marker),*>
             Argument<Called<(Signature, $($marker,)*)>> for (Function, $($arg,)*)
         where
@@ -292,9 +292,8 @@ macro_rules! calls {
         {
             #[inline]
             fn write(self, to: &mut Writer<'_>) {
-                #[allow(non_snake_case, reason = "one name for the type and its field")]
-                let (function, $($arg,)*) = self;
-                $($arg.write(to);)*
+                let (function, $($field,)*) = self;
+                $($field.write(to);)*
                 to.call(function.into_func(), $count);
             }
         }
@@ -302,18 +301,19 @@ macro_rules! calls {
 }
 
 calls!(0;);
-calls!(1; A MA);
-calls!(2; A MA, B MB);
-calls!(3; A MA, B MB, C MC);
-calls!(4; A MA, B MB, C MC, D MD);
-calls!(5; A MA, B MB, C MC, D MD, E ME);
-calls!(6; A MA, B MB, C MC, D MD, E ME, F MF);
-calls!(7; A MA, B MB, C MC, D MD, E ME, F MF, G MG);
-calls!(8; A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH);
-calls!(9; A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH, I MI);
-calls!(10; A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH, I MI, J MJ);
-calls!(11; A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH, I MI, J MJ, K MK);
-calls!(12; A MA, B MB, C MC, D MD, E ME, F MF, G MG, H MH, I MI, J MJ, K MK, L ML);
+calls!(1; A MA a);
+calls!(2; A MA a, B MB b);
+calls!(3; A MA a, B MB b, C MC c);
+calls!(4; A MA a, B MB b, C MC c, D MD d);
+calls!(5; A MA a, B MB b, C MC c, D MD d, E ME e);
+calls!(6; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f);
+calls!(7; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g);
+calls!(8; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g, H MH h);
+calls!(9; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g, H MH h, I MI i);
+calls!(10; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g, H MH h, I MI i, J MJ j);
+calls!(11; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g, H MH h, I MI i, J MJ j, K MK k);
+calls!(12; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g, H MH h, I MI i, J MJ j, K MK k,
+    L ML l);
 
 /// A call with a [`Func`] and arguments as plain data.
 impl Argument<Called<Func>> for (Func, Args) {

@@ -297,9 +297,7 @@ fn evaluate(part: &Part, values: &[Datum]) -> Datum {
     match part {
         Part::Node(at) => values[*at].clone(),
         Part::Literal(number) => Datum::Number(*number),
-        Part::List(parts) => {
-            Datum::List(parts.iter().map(|part| evaluate(part, values)).collect())
-        }
+        Part::List(parts) => Datum::List(parts.iter().map(|part| evaluate(part, values)).collect()),
         Part::Call(salt, parts) => Datum::Number(mixed(*salt, parts, values)),
     }
 }
@@ -307,8 +305,6 @@ fn evaluate(part: &Part, values: &[Datum]) -> Datum {
 fn shaped(wanted: &Wanted, values: &[Datum]) -> Datum {
     match wanted {
         Wanted::One(at) => values[*at].clone(),
-        Wanted::Many(items) => {
-            Datum::List(items.iter().map(|item| shaped(item, values)).collect())
-        }
+        Wanted::Many(items) => Datum::List(items.iter().map(|item| shaped(item, values)).collect()),
     }
 }

@@ -6,6 +6,7 @@ mod countdown;
 mod dag_exec;
 mod dagrs;
 mod dagx;
+mod mobula;
 mod plain;
 mod rayon;
 mod taskflowrs;
@@ -23,6 +24,8 @@ pub(crate) const ENGINES: &[Entry] = &[
     Entry::here(RAYON, rayon::start),
     Entry::variant("rayon_spawn", rayon::start_spawning),
     Entry::variant("rayon_split", rayon::start_splitting),
+    Entry::here("mobula", mobula::start),
+    Entry::variant("mobula+hooks", mobula::start_with_hooks),
     Entry::here("tokio", tokio::start),
     Entry::variant("tokio_spawn", tokio::start_spawning),
 ];

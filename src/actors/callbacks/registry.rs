@@ -98,7 +98,7 @@ impl Handler<BeginRun> for CallbackRegistry {
     fn handle(&mut self, begin: BeginRun, _: &mut Self::Context) -> Self::Result {
         let registered = self.callbacks.iter().map(|(_, callback)| Arc::clone(callback));
         let hooks = HookSet::new(registered.chain(begin.callbacks).collect(), self.errors);
-        MessageResult(self.begin(begin.run, begin.plan, hooks))
+        MessageResult(self.begin(begin.run, &begin.plan, hooks))
     }
 }
 
@@ -106,18 +106,18 @@ impl CallbackRegistry {
     fn begin(
         &self,
         id: RunId,
-        plan: Arc<Plan>,
+        plan: &Arc<Plan>,
         hooks: HookSet,
     ) -> Result<(Arc<Run>, HookSet), Failure> {
         let ledger = || Arc::clone(&self.ledger);
-        let begun = hooks.graph_start(&plan).and_then(|()| {
-            let found = hooks.lookup(&plan)?;
+        let begun = hooks.graph_start(plan).and_then(|()| {
+            let found = hooks.lookup(plan)?;
             let owners: Vec<_> = found.iter().map(|(task, _, who)| (*task, *who)).collect();
             let answers = found.into_iter().map(|(task, value, _)| (task, value)).collect();
-            let run = Run::new(id, Arc::clone(&plan), self.workers, ledger(), answers, true);
+            let run = Run::new(id, Arc::clone(plan), self.workers, ledger(), answers, true);
             let used = |(task, _): &(_, usize)| run.is_needed(*task);
             let used: Vec<_> = owners.into_iter().filter(used).collect();
-            hooks.lookup_used(&plan, &used)?;
+            hooks.lookup_used(plan, &used)?;
             hooks.graph_start_state(&run)?;
             Ok(Arc::new(run))
         });
@@ -125,8 +125,8 @@ impl CallbackRegistry {
             Ok(run) => Ok((run, hooks)),
             Err(failure) => {
                 // The run's state is needed to say that it ended; nothing of it ever started.
-                let run = Run::new(id, Arc::clone(&plan), self.workers, ledger(), Vec::new(), true);
-                drop(hooks.graph_finish(&plan, &run, true));
+                let run = Run::new(id, Arc::clone(plan), self.workers, ledger(), Vec::new(), true);
+                drop(hooks.graph_finish(plan, &run, true));
                 Err(failure)
             }
         }

@@ -107,7 +107,8 @@ impl WorkerThread {
         if going_on() {
             let mut watches = vec![Watch::default(); runs.len()];
             let from = self.now();
-            while self.now() - from < LOOKING_AROUND && self.crew.version() == version {
+            while self.now().saturating_sub(from) < LOOKING_AROUND && self.crew.version() == version
+            {
                 for (active, watch) in runs.iter().zip(&mut watches) {
                     let run = &active.run;
                     if run.is_running()
@@ -308,14 +309,12 @@ impl WorkerThread {
             let ticket = self.first_task(&active.run)?;
             Some((active, ticket))
         });
-        match task {
-            Some((active, ticket)) => self.work(&active, ticket, self.crew.version(), false),
-            None => {
-                self.crew.waits();
-                std::thread::park_timeout(NAP.0);
-                self.crew.waits_no_more();
-            }
+        if let Some((active, ticket)) = task {
+            return self.work(&active, ticket, self.crew.version(), false);
         }
+        self.crew.waits();
+        std::thread::park_timeout(NAP.0);
+        self.crew.waits_no_more();
     }
 }
 

@@ -1,0 +1,115 @@
+//! [`History`]: what happened in a world, in order. Two worlds of one seed have the same history.
+
+use std::collections::BTreeMap;
+
+use mobula::TaskId;
+use mobula::engine::{Command, Event, RunId, RunOutcome, WorkerId};
+
+/// What happened in a world.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    entries: Vec<(u64, Entry)>,
+    /// By run: when it ended, and how.
+    pub(crate) ends: BTreeMap<usize, (u64, RunOutcome)>,
+    pub(crate) counts: Counts,
+}
+
+/// Something that happened.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Heard(Event),
+    Commanded(Command),
+    Started(WorkerId, RunId, TaskId),
+    Completed(WorkerId, RunId, TaskId),
+    Lost(WorkerId),
+}
+
+/// How often what a test is about happened, so that a test that saw nothing can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) starts: u64,
+    pub(crate) taken: u64,
+    pub(crate) turns_over: u64,
+    pub(crate) retries: u64,
+    pub(crate) lost_idle: u64,
+    pub(crate) lost_in_task: u64,
+    pub(crate) awaited: u64,
+    pub(crate) answered: u64,
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) failed_by_loss: u64,
+    pub(crate) hooks_failed: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) late: u64,
+}
+
+impl History {
+    pub(crate) fn note(&mut self, at: u64, entry: Entry) {
+        let counts = &mut self.counts;
+        match &entry {
+            Entry::Started(..) => counts.starts += 1,
+            Entry::Commanded(Command::TellRetry { .. }) => counts.retries += 1,
+            Entry::Heard(Event::WorkerLost { running, .. }) => match running.len() {
+                0 => counts.lost_idle += 1,
+                _ => counts.lost_in_task += 1,
+            },
+            Entry::Heard(_) | Entry::Commanded(_) | Entry::Completed(..) | Entry::Lost(_) => {}
+        }
+        self.entries.push((at, entry));
+    }
+
+    pub(crate) fn ended(&mut self, run: usize, at: u64, outcome: RunOutcome) {
+        let counts = &mut self.counts;
+        match outcome {
+            RunOutcome::Done => counts.done += 1,
+            RunOutcome::Failed { worker_lost: false, .. } => counts.failed += 1,
+            RunOutcome::Failed { worker_lost: true, .. } => counts.failed_by_loss += 1,
+            RunOutcome::HookFailed => counts.hooks_failed += 1,
+            RunOutcome::Cancelled => counts.cancelled += 1,
+        }
+        self.ends.insert(run, (at, outcome));
+    }
+
+    /// Prints what happened last.
+    pub(crate) fn print_end(&self) {
+        const SHOWN: usize = 40;
+        let from = self.entries.len().saturating_sub(SHOWN);
+        eprintln!("{from} things happened, and then:");
+        for (at, entry) in &self.entries[from..] {
+            eprintln!("{at:>12} ns  {entry:?}");
+        }
+    }
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, count) in self.all_mut().into_iter().zip(other.clone().all_mut()) {
+            *sum.1 += *count.1;
+        }
+    }
+
+    /// What never happened.
+    pub(crate) fn missing(mut self) -> Vec<&'static str> {
+        let counts = self.all_mut().into_iter();
+        counts.filter(|(_, count)| **count == 0).map(|(name, _)| name).collect()
+    }
+
+    fn all_mut(&mut self) -> [(&'static str, &mut u64); 14] {
+        [
+            ("starts", &mut self.starts),
+            ("tasks taken from others", &mut self.taken),
+            ("turns that were over", &mut self.turns_over),
+            ("retries", &mut self.retries),
+            ("idle workers lost", &mut self.lost_idle),
+            ("workers lost in a task", &mut self.lost_in_task),
+            ("asynchronous tasks", &mut self.awaited),
+            ("answers of callbacks", &mut self.answered),
+            ("runs done", &mut self.done),
+            ("runs failed", &mut self.failed),
+            ("runs failed by losses", &mut self.failed_by_loss),
+            ("runs failed by hooks", &mut self.hooks_failed),
+            ("runs cancelled", &mut self.cancelled),
+            ("late completions", &mut self.late),
+        ]
+    }
+}

@@ -1,0 +1,329 @@
+//! What must be true in every world.
+//!
+//! [`Laws`] keeps its own plain account of every task, made from the blueprint and from what the world
+//! tells it; it does not look into the engine but compares. A law that is broken panics with its name.
+
+use std::sync::{Arc, Weak};
+
+use mobula::engine::{
+    ALLOWED_LOSSES, Command, Completion, Event, Ledger, Run, RunId, RunOutcome, Status, WorkerId,
+};
+use mobula::{Results, TaskId, Value};
+
+use crate::plan::Datum;
+use crate::scenario::{Scenario, Submission};
+use crate::sheet::{Sheet, State};
+
+/// The account of a world.
+#[derive(Debug)]
+pub(crate) struct Laws {
+    /// By run; `None` before it is submitted.
+    sheets: Vec<Option<Sheet>>,
+    /// By worker: what it is in, also after it was lost and before that is noticed.
+    workers: Vec<Option<(RunId, TaskId)>>,
+    /// By worker: whether the engine knows of it.
+    known: Vec<bool>,
+    /// True if there is one worker and nothing unusual happens.
+    ordered: bool,
+    /// What all runs hold: values and bytes.
+    held: (i64, i64),
+    /// Runs that are over but still in somebody's hands.
+    ending: Vec<(RunId, Weak<Run>)>,
+}
+
+impl Laws {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let workers = scenario.joins.len();
+        Self {
+            sheets: scenario.submissions.iter().map(|_| None).collect(),
+            workers: vec![None; workers],
+            known: vec![false; workers],
+            ordered: workers == 1 && scenario.is_plain(),
+            held: (0, 0),
+            ending: Vec::new(),
+        }
+    }
+
+    pub(crate) fn sheet(&self, run: RunId) -> &Sheet {
+        self.sheets[index(run)].as_ref().expect("only a run that was submitted is spoken of")
+    }
+
+    fn sheet_mut(&mut self, run: RunId) -> &mut Sheet {
+        self.sheets[index(run)].as_mut().expect("only a run that was submitted is spoken of")
+    }
+
+    pub(crate) fn submitted(&mut self, run: &Run, submission: &Submission) {
+        let sheet = Sheet::new(submission);
+        assert_eq!(run.tasks(), sheet.needed, "law: just what is needed is planned");
+        assert_eq!(run.roots(), sheet.ready, "law: tasks without missing inputs are ready");
+        self.hold(sheet.held);
+        self.sheets[index(run.id())] = Some(sheet);
+    }
+
+    fn hold(&mut self, change: (i64, i64)) {
+        self.held.0 += change.0;
+        self.held.1 += change.1;
+    }
+
+    /// A worker is about to start a task.
+    pub(crate) fn started(&mut self, worker: WorkerId, run: &Run, task: TaskId) {
+        let id = run.id();
+        assert!(run.is_running(), "law: nothing starts in a run that is over ({id:?} {task:?})");
+        let place = &mut self.workers[worker.index()];
+        let other = place.replace((id, task));
+        assert_eq!(other, None, "law: no worker runs two tasks at once ({worker:?})");
+        let sheet = self.sheet_mut(id);
+        assert_eq!(
+            sheet.tasks[task.index()].missing,
+            0,
+            "law: no task starts before its inputs exist ({id:?} {task:?})"
+        );
+        sheet.change(task, State::Waiting, State::Running);
+        sheet.ready -= 1;
+        sheet.starts.push(task);
+    }
+
+    /// A task is about to be called.
+    pub(crate) fn called(&mut self, run: &Run, task: TaskId, keeps_inputs: bool) {
+        if !keeps_inputs {
+            let change = self.sheet_mut(run.id()).gives_inputs_away(task);
+            self.hold(change);
+        }
+    }
+
+    /// The worker that a task was in goes on without it.
+    pub(crate) fn left(&mut self, worker: WorkerId) {
+        self.workers[worker.index()] = None;
+    }
+
+    /// An attempt has failed. Its ticket goes to the scheduler.
+    pub(crate) fn failed(&mut self, run: RunId, task: TaskId) {
+        let sheet = self.sheet_mut(run);
+        sheet.change(task, State::Running, State::Troubled);
+        sheet.tasks[task.index()].failures += 1;
+    }
+
+    /// A task has ended with a value of so many bytes.
+    pub(crate) fn completed(&mut self, run: &Run, task: TaskId, value: &Value) {
+        let sheet = self.sheet_mut(run.id());
+        sheet.change(task, State::Running, State::Ended);
+        let change = sheet.ends(task, value);
+        self.hold(change);
+    }
+
+    /// What the engine made of a completion.
+    pub(crate) fn led_to(&self, run: &Run, task: TaskId, completion: &Completion) {
+        let sheet = self.sheet(run.id());
+        let known = sheet.observed.then_some(task);
+        let ended = run.has_ended(task).then_some(task);
+        assert_eq!(ended, known, "law: an observed run knows what has ended");
+        if completion.ended {
+            assert_eq!(sheet.needed, sheet.ended, "law: a run ends with its last task");
+        }
+        if sheet.needed == sheet.ended {
+            assert!(!run.is_running(), "law: the last task ends its run");
+        }
+    }
+
+    /// The loss of a worker is noticed. Answers what it was in.
+    pub(crate) fn lost(&mut self, worker: WorkerId) -> Option<(RunId, TaskId)> {
+        let (run, task) = self.workers[worker.index()].take()?;
+        let sheet = self.sheet_mut(run);
+        sheet.change(task, State::Running, State::Troubled);
+        sheet.tasks[task.index()].losses += 1;
+        Some((run, task))
+    }
+
+    /// A task's ticket goes back into a lane.
+    pub(crate) fn put_back(&mut self, run: RunId, task: TaskId) {
+        let sheet = self.sheet_mut(run);
+        sheet.change(task, State::Troubled, State::Waiting);
+        sheet.ready += 1;
+    }
+
+    /// The engine is about to hear of something.
+    pub(crate) fn heard(&mut self, event: &Event) {
+        match event {
+            Event::WorkerJoined { worker } => self.known[worker.index()] = true,
+            Event::WorkerLost { worker, running } => {
+                self.known[worker.index()] = false;
+                for sheet in self.sheets.iter_mut().flatten() {
+                    sheet.starter = sheet.starter.filter(|starter| starter != worker);
+                }
+                for lost in running {
+                    let sheet = self.sheet_mut(lost.run);
+                    let trouble = &mut sheet.tasks[lost.task.index()];
+                    assert_eq!(
+                        lost.repeatable, !trouble.gave_away,
+                        "law: a task can run again while its inputs are there ({:?})",
+                        lost.task
+                    );
+                    trouble.heard_losses += 1;
+                    if trouble.heard_losses >= ALLOWED_LOSSES || !lost.repeatable {
+                        sheet.reasons.push(RunOutcome::Failed {
+                            task: lost.task,
+                            attempts: trouble.heard_failures + trouble.heard_losses,
+                            worker_lost: true,
+                        });
+                    }
+                }
+            }
+            Event::TaskFailed { run, task, retries, .. } => {
+                let sheet = self.sheet_mut(*run);
+                let trouble = &mut sheet.tasks[task.index()];
+                assert_eq!(*retries, trouble.retries, "law: a plan knows how often to try again");
+                trouble.heard_failures += 1;
+                if trouble.heard_failures > *retries {
+                    sheet.reasons.push(RunOutcome::Failed {
+                        task: *task,
+                        attempts: trouble.heard_failures + trouble.heard_losses,
+                        worker_lost: false,
+                    });
+                }
+            }
+            Event::HookFailed { run } => self.sheet_mut(*run).reasons.push(RunOutcome::HookFailed),
+            Event::CancelRequested { run } => {
+                self.sheet_mut(*run).reasons.push(RunOutcome::Cancelled);
+            }
+            Event::RunEnded { run } => self.sheet_mut(*run).reasons.push(RunOutcome::Done),
+            Event::RunSubmitted { run, tasks, .. } => {
+                if *tasks == 0 {
+                    self.sheet_mut(*run).reasons.push(RunOutcome::Done);
+                }
+            }
+        }
+    }
+
+    /// The engine has commanded something.
+    pub(crate) fn commanded(&mut self, command: &Command) {
+        match command {
+            Command::ReplaceWorker { .. } => {}
+            Command::Publish { run } => {
+                let first = !std::mem::replace(&mut self.living(*run).published, true);
+                assert!(first, "law: a run is published once ({run:?})");
+            }
+            Command::RunTasks { run, tasks, worker } => {
+                let there = self.known[worker.index()] || !self.known.contains(&true);
+                assert!(there, "law: work goes to workers that are there ({worker:?})");
+                let sheet = self.living(*run);
+                assert!(sheet.published, "law: a run is published before it starts ({run:?})");
+                for task in tasks {
+                    let state = sheet.tasks[task.index()].state;
+                    assert_eq!(state, State::Troubled, "law: only what failed is tried again");
+                }
+                if tasks.is_empty() {
+                    sheet.starter = Some(*worker);
+                }
+            }
+            Command::TellRetry { run, task, attempt } => {
+                let trouble = &self.living(*run).tasks[task.index()];
+                let tried = trouble.heard_failures + trouble.heard_losses;
+                assert_eq!(*attempt, tried + 1, "law: attempts are counted ({run:?} {task:?})");
+            }
+            Command::Finish { run, outcome } => {
+                let sheet = self.living(*run);
+                assert_eq!(
+                    sheet.reasons.first(),
+                    Some(outcome),
+                    "law: a run ends for its own first reason and no other ({run:?})"
+                );
+                sheet.outcome = Some(*outcome);
+            }
+        }
+    }
+
+    fn living(&mut self, run: RunId) -> &mut Sheet {
+        let sheet = self.sheet_mut(run);
+        assert_eq!(sheet.outcome, None, "law: a run ends once, and nothing follows ({run:?})");
+        sheet
+    }
+
+    /// The engine has said all it had to say.
+    pub(crate) fn settled(&self) {
+        for (number, sheet) in self.sheets.iter().enumerate() {
+            if let Some(sheet) = sheet {
+                let reason = sheet.reasons.first();
+                assert_eq!(
+                    sheet.outcome.as_ref(),
+                    reason,
+                    "law: a run ends as soon as there is a reason (r{number})"
+                );
+                let started = sheet.starter.is_some() || sheet.outcome.is_some();
+                let started = started || !self.known.contains(&true);
+                assert!(started, "law: with a worker every run is started (r{number})");
+            }
+        }
+    }
+
+    /// The caller has the results of a run.
+    pub(crate) fn gathered(&self, id: RunId, results: &Results, submission: &Submission) {
+        let sheet = self.sheet(id);
+        for task in &sheet.tasks {
+            let wrong = matches!(task.state, State::Waiting | State::Running | State::Troubled);
+            assert!(!wrong, "law: in a run that is done every needed task has ended ({id:?})");
+        }
+        let attempts = sheet.tasks.iter().map(|task| task.failures + task.losses);
+        let attempts = sheet.needed + attempts.sum::<u32>() as usize;
+        assert_eq!(sheet.starts.len(), attempts, "law: no more starts than attempts ({id:?})");
+        let in_order = sheet.starts.is_sorted();
+        assert!(in_order || !self.ordered, "law: one worker keeps the static order ({id:?})");
+        let expected = submission.blueprint.evaluate(&submission.answers);
+        assert_eq!(Datum::of(results), expected, "law: results are those of plain evaluation");
+    }
+
+    /// The outputs of a run were handed to its caller.
+    pub(crate) fn handed_over(&mut self, run: RunId) {
+        let change = self.sheet_mut(run).hands_over();
+        self.hold(change);
+    }
+
+    /// A run is over; its values go when nobody has it in hand any more.
+    pub(crate) fn over(&mut self, run: &Arc<Run>) {
+        assert_ne!(run.status(), Status::Running, "law: a run that is over says so");
+        self.ending.push((run.id(), Arc::downgrade(run)));
+    }
+
+    /// Compares what the ledger says with the account: neither too much nor too little is held.
+    pub(crate) fn holds(&mut self, ledger: &Ledger) {
+        let gone = |(_, run): &mut (RunId, Weak<Run>)| run.strong_count() == 0;
+        let dropped: Vec<_> = self.ending.extract_if(.., gone).collect();
+        for (run, _) in dropped {
+            let (values, bytes) = std::mem::take(&mut self.sheet_mut(run).held);
+            self.hold((-values, -bytes));
+        }
+        let now = ledger.holdings();
+        let held = (signed(now.values), signed(now.bytes));
+        assert_eq!(held, self.held, "law: what is needed is held, and nothing else");
+    }
+
+    /// Compares what lies ready in a run with the account.
+    pub(crate) fn nothing_ready_is_lost(&self, run: &Run) {
+        if !run.is_running() {
+            return;
+        }
+        // Seen from the lane of asynchronous tasks, all but what lies there.
+        let nobody = u32::try_from(self.workers.len()).expect("there are few workers");
+        let seen = run.available_to(WorkerId(nobody)) as usize;
+        let Sheet { ready, synchronous, .. } = *self.sheet(run.id());
+        let fits = seen == ready || (seen < ready && !synchronous);
+        assert!(fits, "law: what is ready is found: {seen} of {ready} ({:?})", run.id());
+    }
+
+    /// The world is over.
+    pub(crate) fn at_the_end(&self) {
+        assert!(self.ending.is_empty(), "nobody has a run in hand: {:?}", self.ending);
+        assert_eq!(self.held, (0, 0), "law: at the end nothing is left");
+        for (number, sheet) in self.sheets.iter().enumerate() {
+            let outcome = sheet.as_ref().and_then(|sheet| sheet.outcome);
+            assert!(outcome.is_some(), "law: with one healthy worker every run ends (r{number})");
+        }
+    }
+}
+
+pub(crate) fn index(run: RunId) -> usize {
+    usize::try_from(run.0).expect("there are few runs")
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).expect("a world is small")
+}

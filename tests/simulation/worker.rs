@@ -1,0 +1,316 @@
+//! A pretend worker: it does in virtual time what a worker's thread does in real time.
+//!
+//! It looks at the published runs in turn, goes on with a run until its turn is over or nothing is left
+//! for it, shares what pays to be shared, and sleeps when there is nothing to do. How long a call takes
+//! and whether it fails stands in the task's script; when its inputs are read is left to chance.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use mobula::engine::{Event, Pace, Run, RunId, Ticket, Watch, WorkerId};
+use mobula::{BoxFuture, Outcome, TaskId, Value};
+
+use crate::history::Entry;
+use crate::laws::index;
+use crate::plan::Script;
+use crate::world::{What, World, worker_id};
+
+/// A worker of a world.
+#[derive(Default)]
+pub(crate) struct Worker {
+    state: State,
+    /// Counts naps and tasks, so that what is arranged for an earlier one can be told.
+    doing: u64,
+    /// The place in the list of runs at which it looks first.
+    turn: usize,
+    /// How long it naps now.
+    nap: u64,
+    /// What it saw of each run when it was there before.
+    pub(super) watches: BTreeMap<RunId, Watch>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Absent,
+    Idle,
+    Busy(Box<Busy>),
+}
+
+/// The task that a worker is in.
+struct Busy {
+    run: Arc<Run>,
+    ticket: Ticket,
+    pace: Pace,
+    /// What the call came to, if it was made at the beginning.
+    called: Option<Called>,
+}
+
+/// What a call came to.
+enum Called {
+    Value(Value),
+    Later(BoxFuture),
+    Failed,
+}
+
+/// An asynchronous task whose future is not ready.
+pub(super) struct Awaited {
+    run: Arc<Run>,
+    ticket: Ticket,
+    future: BoxFuture,
+}
+
+impl Worker {
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self.state, State::Absent)
+    }
+
+    pub(super) fn joins(&mut self) {
+        *self = Self { state: State::Idle, doing: self.doing + 1, ..Self::default() };
+    }
+
+    pub(super) fn dies(&mut self) {
+        self.state = State::Absent;
+        self.doing += 1;
+    }
+}
+
+impl World<'_> {
+    fn worker(&mut self, worker: WorkerId) -> &mut Worker {
+        &mut self.workers[worker.index()]
+    }
+
+    /// What is to happen in a task.
+    fn script(&self, run: &Run, task: TaskId) -> &Script {
+        let number = index(run.id());
+        let node = self.laws.sheet(run.id()).tasks[task.index()].node;
+        &self.scenario.submissions[number].blueprint.nodes[node].script
+    }
+
+    /// True if the next attempt is one that fails.
+    fn fails(&self, run: &Run, task: TaskId) -> bool {
+        let failures = self.laws.sheet(run.id()).tasks[task.index()].failures;
+        failures < self.script(run, task).fails
+    }
+
+    /// An idle worker is woken by somebody.
+    pub(super) fn wake(&mut self, worker: WorkerId) {
+        if matches!(self.worker(worker).state, State::Idle) {
+            self.look_around(worker);
+        }
+    }
+
+    fn wake_one(&mut self) {
+        if let Some(worker) = self.sleepers.pop() {
+            self.send(What::Wake(worker));
+        }
+    }
+
+    /// Works on the next run that has something for the worker, or sleeps.
+    pub(super) fn look_around(&mut self, worker: WorkerId) {
+        self.sleepers.retain(|sleeper| *sleeper != worker);
+        if !self.begins_turn(worker) {
+            let shortest = self.scenario.nap.0;
+            let idle = self.worker(worker);
+            (idle.state, idle.nap) = (State::Idle, shortest);
+            self.sleepers.push(worker);
+            self.sleep(worker);
+        }
+    }
+
+    /// Sleeps for a while; until woken, if no run is going on.
+    fn sleep(&mut self, worker: WorkerId) {
+        let idle = self.worker(worker);
+        idle.doing += 1;
+        let (doing, nap) = (idle.doing, idle.nap);
+        if !self.published.is_empty() {
+            self.arrange(nap, What::EndNap(worker, doing));
+        }
+    }
+
+    pub(super) fn end_nap(&mut self, worker: WorkerId, nap: u64) {
+        if self.worker(worker).doing != nap {
+            return;
+        }
+        if self.begins_turn(worker) {
+            self.sleepers.retain(|sleeper| *sleeper != worker);
+        } else {
+            let longest = self.scenario.nap.1;
+            let idle = self.worker(worker);
+            idle.nap = (idle.nap * 2).min(longest);
+            self.sleep(worker);
+        }
+    }
+
+    fn begins_turn(&mut self, worker: WorkerId) -> bool {
+        let Some((run, ticket)) = self.find(worker) else { return false };
+        if run.task_time().is_none() && run.sharing_pays(worker) {
+            self.wake_one();
+        }
+        let pace = Pace::new(self.clock());
+        self.start(worker, run, ticket, pace);
+        true
+    }
+
+    /// The next run in turn that has a task for the worker.
+    fn find(&mut self, worker: WorkerId) -> Option<(Arc<Run>, Ticket)> {
+        let (now, runs) = (self.clock(), &self.published);
+        let Worker { turn, watches, .. } = &mut self.workers[worker.index()];
+        for offset in 0..runs.len() {
+            let at = (*turn + offset) % runs.len();
+            let run = &runs[at];
+            if !run.is_running() {
+                continue;
+            }
+            let watch = watches.entry(run.id()).or_default();
+            let own = run.next(worker);
+            let taken = own.is_none();
+            if let Some(ticket) = own.or_else(|| run.take_from_others(worker, watch, now)) {
+                self.history.counts.taken += u64::from(taken);
+                *turn = at + 1;
+                return Some((Arc::clone(run), ticket));
+            }
+        }
+        None
+    }
+
+    fn start(&mut self, worker: WorkerId, run: Arc<Run>, ticket: Ticket, pace: Pace) {
+        let task = ticket.task();
+        self.laws.started(worker, &run, task);
+        self.history.note(self.now, Entry::Started(worker, run.id(), task));
+        self.progress = self.now;
+        run.start(worker, &ticket);
+        let Script { duration, answer, .. } = *self.script(&run, task);
+        let called = match answer {
+            Some(number) => {
+                self.history.counts.answered += 1;
+                Some(Called::Value(Value::new(number)))
+            }
+            None => self.rng.chance(50).then(|| self.call(worker, &run, &ticket)),
+        };
+        let busy = self.worker(worker);
+        busy.state = State::Busy(Box::new(Busy { run, ticket, pace, called }));
+        busy.doing += 1;
+        let doing = busy.doing;
+        self.arrange(duration.max(1), What::EndTask(worker, doing));
+    }
+
+    fn call(&mut self, worker: WorkerId, run: &Run, ticket: &Ticket) -> Called {
+        let task = ticket.task();
+        let keeps_inputs = self.scenario.keeps_inputs || run.plan().retries(task) > 0;
+        self.laws.called(run, task, keeps_inputs);
+        match run.call(worker, ticket, keeps_inputs).expect("blueprints hold good calls") {
+            Outcome::Later(future) => Called::Later(future),
+            Outcome::Ready(_) if self.fails(run, task) => Called::Failed,
+            Outcome::Ready(value) => Called::Value(value),
+        }
+    }
+
+    pub(super) fn end_task(&mut self, worker: WorkerId, task: u64) {
+        if self.worker(worker).doing != task {
+            return;
+        }
+        let State::Busy(busy) = std::mem::take(&mut self.worker(worker).state) else {
+            unreachable!("a worker that ends a task was in it")
+        };
+        let Busy { run, ticket, mut pace, called } = *busy;
+        self.worker(worker).state = State::Idle;
+        self.progress = self.now;
+        let called = called.unwrap_or_else(|| self.call(worker, &run, &ticket));
+        self.laws.left(worker);
+        let next = match called {
+            Called::Value(value) => self.complete(worker, &run, ticket, value),
+            Called::Later(future) => {
+                run.stop(worker);
+                self.awaits(&run, ticket, future);
+                run.next(worker)
+            }
+            Called::Failed => {
+                run.stop(worker);
+                self.fail(worker, &run, ticket);
+                run.next(worker)
+            }
+        };
+        if pace.count() {
+            let (tasks, elapsed) = pace.look(self.clock());
+            run.measured(tasks, elapsed);
+            self.share(worker, &run);
+            if self.published.len() > 1 && pace.turn_is_over() {
+                self.history.counts.turns_over += 1;
+                if let Some(ticket) = next {
+                    run.put_back(worker, ticket);
+                }
+                return self.look_around(worker);
+            }
+        }
+        match next {
+            Some(ticket) if run.is_running() => self.start(worker, run, ticket, pace),
+            _ => self.look_around(worker),
+        }
+    }
+
+    /// Completes a task, and answers what the worker goes on with.
+    fn complete(
+        &mut self,
+        worker: WorkerId,
+        run: &Run,
+        ticket: Ticket,
+        value: Value,
+    ) -> Option<Ticket> {
+        let task = ticket.task();
+        self.history.counts.late += u64::from(!run.is_running());
+        self.history.note(self.now, Entry::Completed(worker, run.id(), task));
+        self.laws.completed(run, task, &value);
+        let completion = run.complete(worker, ticket, value);
+        self.laws.led_to(run, task, &completion);
+        if completion.ended {
+            self.send(What::Hear(Event::RunEnded { run: run.id() }));
+        } else if completion.surplus {
+            self.share(worker, run);
+        }
+        completion.next
+    }
+
+    /// Wakes somebody if there is work for two.
+    fn share(&mut self, worker: WorkerId, run: &Run) {
+        if !self.sleepers.is_empty() && run.sharing_pays(worker) {
+            self.wake_one();
+        }
+    }
+
+    fn fail(&mut self, worker: WorkerId, run: &Run, ticket: Ticket) {
+        let (run_id, task) = (run.id(), ticket.task());
+        self.laws.failed(run_id, task);
+        self.troubled.insert((run_id, task), ticket);
+        let retries = run.plan().retries(task);
+        self.send(What::Hear(Event::TaskFailed { run: run_id, task, worker, retries }));
+    }
+
+    fn awaits(&mut self, run: &Arc<Run>, ticket: Ticket, future: BoxFuture) {
+        self.history.counts.awaited += 1;
+        let awaited = self.script(run, ticket.task()).awaited;
+        let awaited = awaited.expect("a task that is asynchronous says for how long");
+        let task = Awaited { run: Arc::clone(run), ticket, future };
+        self.arrange(awaited, What::EndFuture(Box::new(task)));
+    }
+
+    /// The future of an asynchronous task is ready.
+    pub(super) fn end_future(&mut self, awaited: Awaited) {
+        let Awaited { run, ticket, mut future } = awaited;
+        if !run.is_running() {
+            return;
+        }
+        self.progress = self.now;
+        let nobody = worker_id(self.workers.len());
+        if self.fails(&run, ticket.task()) {
+            return self.fail(nobody, &run, ticket);
+        }
+        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Ok(value)) = polled else { unreachable!("it is ready and succeeds") };
+        if let Some(next) = self.complete(nobody, &run, ticket, value) {
+            run.put_back(nobody, next);
+            self.wake_one();
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! [`World`]: a cluster of pretend workers around the real engine, in virtual time.
+//!
+//! The world does what actors do: it carries events to the [`Engine`] and its commands out, and its
+//! workers (in [`worker`](super::worker)) drive the real [`Run`]s as worker threads do. Things that are
+//! due at the same time happen in the order in which they were arranged. There is no thread, no clock
+//! and no chance but the seed's, so the same scenario always makes the same history.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mobula::engine::{
+    Command, Engine, Event, Ledger, Run, RunId, RunOutcome, Running, Status, Ticket, WorkerId,
+};
+use mobula::{TaskId, Value};
+
+use crate::history::{Entry, History};
+use crate::laws::{Laws, index};
+use crate::rng::Rng;
+use crate::scenario::Scenario;
+use crate::worker::{Awaited, Worker};
+
+/// A cluster in virtual time.
+pub(crate) struct World<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) rng: Rng,
+    /// In nanoseconds.
+    pub(super) now: u64,
+    /// What is going to happen, by its time and then by the order in which it was arranged.
+    due: BTreeMap<(u64, u64), What>,
+    arranged: u64,
+    engine: Engine,
+    pub(super) ledger: Arc<Ledger>,
+    /// The runs that workers may take from, oldest first.
+    pub(super) published: Vec<Arc<Run>>,
+    /// The runs that are not over, by their numbers.
+    live: BTreeMap<RunId, Arc<Run>>,
+    /// Tickets of tasks that failed or lost their worker.
+    pub(super) troubled: BTreeMap<(RunId, TaskId), Ticket>,
+    pub(super) workers: Vec<Worker>,
+    /// Idle workers; the one that fell asleep last is woken first.
+    pub(super) sleepers: Vec<WorkerId>,
+    pub(super) laws: Laws,
+    pub(super) history: History,
+    /// When something last went on.
+    pub(super) progress: u64,
+    /// How long a world may stand still.
+    patience: u64,
+}
+
+/// What is going to happen.
+pub(super) enum What {
+    Submit(RunId),
+    Hear(Event),
+    Join(WorkerId),
+    Lose(WorkerId),
+    NoticeLoss(WorkerId),
+    Wake(WorkerId),
+    /// A worker looks around again, if it still sleeps the same sleep.
+    EndNap(WorkerId, u64),
+    /// A worker is through with a task, if it still is in the same one.
+    EndTask(WorkerId, u64),
+    EndFuture(Box<Awaited>),
+    Gather(Arc<Run>),
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
+        let workers = scenario.joins.len();
+        let mut world = Self {
+            scenario,
+            rng: Rng::new(scenario.seed),
+            now: 0,
+            due: BTreeMap::new(),
+            arranged: 0,
+            engine: Engine::new(),
+            ledger: Arc::new(Ledger::new(workers)),
+            published: Vec::new(),
+            live: BTreeMap::new(),
+            troubled: BTreeMap::new(),
+            workers: (0..workers).map(|_| Worker::default()).collect(),
+            sleepers: Vec::new(),
+            laws: Laws::new(scenario),
+            history: History::default(),
+            progress: 0,
+            patience: patience(scenario),
+        };
+        world.arrange_beginning();
+        world
+    }
+
+    fn arrange_beginning(&mut self) {
+        let scenario = self.scenario;
+        for (number, at) in scenario.joins.iter().enumerate() {
+            self.arrange_at(*at, What::Join(worker_id(number)));
+        }
+        for (number, submission) in (0..).zip(&scenario.submissions) {
+            let run = RunId(number);
+            self.arrange_at(submission.at, What::Submit(run));
+            for at in &submission.cancels {
+                self.arrange_at(*at, What::Hear(Event::CancelRequested { run }));
+            }
+            if let Some(at) = submission.hook_fails {
+                self.arrange_at(at, What::Hear(Event::HookFailed { run }));
+            }
+        }
+        for (at, worker) in &scenario.losses {
+            self.arrange_at(*at, What::Lose(*worker));
+        }
+    }
+
+    /// Lets everything happen, and answers what happened.
+    pub(crate) fn run(mut self) -> History {
+        let mut steps = 0;
+        while let Some(((at, _), what)) = self.due.pop_first() {
+            self.now = at;
+            self.happen(what);
+            self.laws.holds(&self.ledger);
+            steps += 1;
+            if steps % self.scenario.steps_a_check == 0 {
+                for run in &self.published {
+                    run.check_invariants();
+                    self.laws.nothing_ready_is_lost(run);
+                }
+            }
+            let healthy = self.workers.iter().any(Worker::is_there);
+            let stuck =
+                healthy && !self.live.is_empty() && self.now > self.progress + self.patience;
+            assert!(
+                !stuck,
+                "law: with one healthy worker every run ends; nothing goes on any more"
+            );
+        }
+        self.laws.at_the_end();
+        std::mem::take(&mut self.history)
+    }
+
+    pub(super) fn arrange_at(&mut self, at: u64, what: What) {
+        self.arranged += 1;
+        self.due.insert((at, self.arranged), what);
+    }
+
+    pub(super) fn arrange(&mut self, delay: u64, what: What) {
+        self.arrange_at(self.now + delay, what);
+    }
+
+    /// Arranges what a message leads to when it arrives.
+    pub(super) fn send(&mut self, what: What) {
+        let delay = self.rng.between(1, self.scenario.message);
+        self.arrange(delay, what);
+    }
+
+    fn happen(&mut self, what: What) {
+        match what {
+            What::Submit(run) => self.submit(run),
+            What::Hear(event) => self.hear(event),
+            What::Join(worker) => self.join(worker),
+            What::Lose(worker) => self.lose(worker),
+            What::NoticeLoss(worker) => self.notice_loss(worker),
+            What::Wake(worker) => self.wake(worker),
+            What::EndNap(worker, nap) => self.end_nap(worker, nap),
+            What::EndTask(worker, task) => self.end_task(worker, task),
+            What::EndFuture(awaited) => self.end_future(*awaited),
+            What::Gather(run) => self.gather(&run),
+        }
+    }
+
+    fn submit(&mut self, id: RunId) {
+        let submission = &self.scenario.submissions[index(id)];
+        let plan = &submission.plan;
+        let answers = submission.answers.iter().filter_map(|(node, number)| {
+            let task = plan.task(&submission.blueprint.nodes[*node].key)?;
+            Some((task, Value::new(*number)))
+        });
+        let run = Arc::new(Run::new(
+            id,
+            Arc::clone(plan),
+            self.workers.len(),
+            Arc::clone(&self.ledger),
+            answers.collect(),
+            submission.observed,
+        ));
+        self.laws.submitted(&run, submission);
+        self.live.insert(id, Arc::clone(&run));
+        self.hear(Event::RunSubmitted { run: id, tasks: run.tasks(), roots: run.roots() });
+    }
+
+    fn hear(&mut self, event: Event) {
+        if let Event::CancelRequested { run } | Event::HookFailed { run } = &event
+            && self.now < self.scenario.submissions[index(*run)].at
+        {
+            return;
+        }
+        self.progress = self.now;
+        self.laws.heard(&event);
+        self.history.note(self.now, Entry::Heard(event.clone()));
+        let mut commands = Vec::new();
+        self.engine.handle(event, &mut commands);
+        self.engine.check_invariants();
+        for command in &commands {
+            self.laws.commanded(command);
+            self.history.note(self.now, Entry::Commanded(command.clone()));
+        }
+        self.laws.settled();
+        for command in commands {
+            self.carry_out(command);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Publish { run } => self.published.push(Arc::clone(&self.live[&run])),
+            Command::RunTasks { worker, run, tasks } => {
+                for task in tasks {
+                    let ticket = self.troubled.remove(&(run, task)).expect("the scheduler has it");
+                    self.laws.put_back(run, task);
+                    self.live[&run].put_back(worker, ticket);
+                }
+                self.send(What::Wake(worker));
+            }
+            Command::TellRetry { .. } => {}
+            Command::Finish { run, outcome } => self.finish(run, outcome),
+            Command::ReplaceWorker { worker } => {
+                if let Some(most) = self.scenario.absence {
+                    let absence = self.rng.between(1, most);
+                    self.arrange(absence, What::Join(worker));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, id: RunId, outcome: RunOutcome) {
+        let run = self.live.remove(&id).expect("a run ends once");
+        self.published.retain(|other| other.id() != id);
+        self.troubled.retain(|(other, _), _| *other != id);
+        for worker in &mut self.workers {
+            worker.watches.remove(&id);
+        }
+        match outcome {
+            RunOutcome::Done => {
+                assert_eq!(run.status(), Status::Done, "law: a run that ended says so");
+                self.send(What::Gather(Arc::clone(&run)));
+            }
+            RunOutcome::Failed { .. } | RunOutcome::HookFailed => drop(run.end(Status::Failed)),
+            RunOutcome::Cancelled => drop(run.end(Status::Cancelled)),
+        }
+        self.history.ended(index(id), self.now, outcome);
+        self.laws.over(&run);
+    }
+
+    fn gather(&mut self, run: &Run) {
+        let results = run.gather();
+        self.laws.gathered(run.id(), &results, &self.scenario.submissions[index(run.id())]);
+        self.laws.handed_over(run.id());
+    }
+
+    fn join(&mut self, worker: WorkerId) {
+        self.workers[worker.index()].joins();
+        self.hear(Event::WorkerJoined { worker });
+        self.look_around(worker);
+    }
+
+    fn lose(&mut self, worker: WorkerId) {
+        if self.workers[worker.index()].is_there() {
+            self.history.note(self.now, Entry::Lost(worker));
+            self.workers[worker.index()].dies();
+            self.sleepers.retain(|sleeper| *sleeper != worker);
+            self.send(What::NoticeLoss(worker));
+        }
+    }
+
+    fn notice_loss(&mut self, worker: WorkerId) {
+        let in_task = self.laws.lost(worker);
+        let mut running = Vec::new();
+        for (run, live) in &self.live {
+            if let Some(ticket) = live.take_over(worker) {
+                let (task, repeatable) = (ticket.task(), live.can_run_again(&ticket));
+                running.push(Running { run: *run, task, repeatable });
+                self.troubled.insert((*run, task), ticket);
+            }
+        }
+        let known = in_task.filter(|(run, _)| self.live.contains_key(run));
+        let found: Vec<_> = running.iter().map(|lost| (lost.run, lost.task)).collect();
+        assert_eq!(found, Vec::from_iter(known), "law: what a lost worker was in is known");
+        self.hear(Event::WorkerLost { worker, running });
+    }
+
+    pub(super) fn clock(&self) -> Duration {
+        Duration::from_nanos(self.now)
+    }
+}
+
+/// A law was broken: what happened last shows how.
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.history.print_end();
+        }
+    }
+}
+
+/// The longest that anything takes, a few times over.
+fn patience(scenario: &Scenario) -> u64 {
+    let nodes = scenario.submissions.iter().flat_map(|submission| &submission.blueprint.nodes);
+    let longest = nodes.map(|node| node.script.duration + node.script.awaited.unwrap_or(0)).max();
+    let waits = scenario.message + scenario.nap.1 + scenario.absence.unwrap_or(0);
+    let submitted = scenario.submissions.iter().map(|submission| submission.at).max();
+    2 * longest.unwrap_or(0) + 5 * waits + submitted.unwrap_or(0)
+}
+
+pub(super) fn worker_id(number: usize) -> WorkerId {
+    WorkerId(u32::try_from(number).expect("there are few workers"))
+}
