@@ -19,7 +19,9 @@ pub use actors::{AskError, StateRef};
 pub use client::{CallbackGuard, Canceller, Client, Request, RunHandle};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use delayed::{Delayed, DelayedArg, DelayedFn, DelayedList, IntoArg, IntoArgs, delayed};
-pub use diagnostics::{Durations, TimerCallback};
+pub use diagnostics::{
+    CacheCallback, CacheStats, Durations, LogCallback, SimpleCacheActor, TimerCallback,
+};
 pub use engine::{Cause, Failure, Holdings};
 pub use error::Error;
 pub use graph::{

@@ -95,12 +95,11 @@ impl TimerCallback {
         for part in self.executions.all() {
             for execution in part.iter() {
                 let prefix = execution.key.prefix();
-                match sums.get_mut(&*prefix) {
-                    Some(sum) => sum.add(execution.duration),
-                    None => {
-                        let prefix = prefix.into_owned();
-                        sums.insert(prefix.clone(), Durations::of_one(prefix, execution.duration));
-                    }
+                if let Some(sum) = sums.get_mut(&*prefix) {
+                    sum.add(execution.duration);
+                } else {
+                    let prefix = prefix.into_owned();
+                    sums.insert(prefix.clone(), Durations::of_one(prefix, execution.duration));
                 }
             }
         }

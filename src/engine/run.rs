@@ -404,11 +404,14 @@ impl Run {
     #[inline]
     fn prefer(&self, lane: &Lane, task: TaskId) -> Ticket {
         let root = self.unclaimed_root();
-        if root < task.0 && root < lane.best() {
-            lane.push([task], self.root_list());
-            if let Some(root) = self.claim_roots(lane) {
-                return self.ticket(root);
-            }
+        if root < task.0
+            && root < lane.best()
+            && let Some(root) = self.claim_roots(lane)
+        {
+            // Only now: a task that lies in a lane may be taken by others at once. They may also have
+            // claimed the better roots since the look above.
+            lane.push([root.max(task)], self.root_list());
+            return self.ticket(root.min(task));
         }
         let best = if lane.best() < task.0 { lane.exchange(task, self.root_list()) } else { task };
         self.ticket(best)
@@ -537,7 +540,9 @@ impl Run {
                 self.id
             );
         }
-        assert!(self.started() <= self.tasks() || self.status() == Status::Running);
+        // A task that is tried again starts again.
+        let started = self.started() >= self.tasks() || self.status() != Status::Done;
+        assert!(started, "{:?}: is done, but not all of its tasks have started", self.id);
     }
 }
 

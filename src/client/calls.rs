@@ -1,24 +1,17 @@
-//! [`Client`]: runs graphs on a cluster, and what a run looks like to its caller.
-//!
-//! A graph is checked and ordered on the caller's side (large ones beside the caller's arbiter), so that
-//! the scheduler never waits for it.
+//! [`Client`] and its calls.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::{Context as TaskContext, Poll};
 
 use actix::{Actor, Addr, Arbiter, Context};
 use futures::channel::oneshot;
 
-use crate::actors::callbacks::{
-    Callback, CallbackId, CallbackRegistry, Ending, Register, Unregister,
-};
+use super::handle::{CallbackGuard, CancelGuard, RunHandle};
+use super::request::Request;
+use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
 use crate::actors::store::{ObjectRef, Store, StoreStats};
 use crate::actors::{
-    CancelRun, Finished, Reply, SchedulerActor, StateRef, Submission, Submit, block_on,
-    is_worker_thread, wait_for,
+    Reply, SchedulerActor, StateRef, Submission, Submit, block_on, is_worker_thread,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
@@ -149,7 +142,7 @@ impl Client {
     ) -> RunHandle {
         let (sender, receiver) = oneshot::channel();
         let (guard, run) = self.submit(plan.into(), callbacks, |_| Reply::Client(sender));
-        RunHandle { receiver, run, guard }
+        RunHandle::new(receiver, run, guard)
     }
 
     /// A request with settings of its own: callbacks for one run.
@@ -170,7 +163,7 @@ impl Client {
     /// # Ok::<(), mobula::Error>(())
     /// ```
     pub fn with_callbacks<C: Callback>(&self, callbacks: impl IntoIterator<Item = C>) -> Request {
-        Request { client: self.clone(), callbacks: Vec::new() }.callbacks(callbacks)
+        Request::new(self.clone()).callbacks(callbacks)
     }
 
     fn submit(
@@ -180,8 +173,7 @@ impl Client {
         reply: impl FnOnce(&Arc<CancelGuard>) -> Reply,
     ) -> (Arc<CancelGuard>, Option<Arc<Run>>) {
         let run = RunId(NEXT_RUN.fetch_add(1, Ordering::Relaxed));
-        let scheduler = self.shared.scheduler.clone();
-        let guard = Arc::new(CancelGuard { run, scheduler, is_over: AtomicBool::new(false) });
+        let guard = Arc::new(CancelGuard::new(run, self.shared.scheduler.clone()));
         let hooked = !callbacks.is_empty() || self.shared.callbacks.load(Ordering::Acquire) > 0;
         let (what, state) = if hooked {
             (Submission::WithHooks(plan, callbacks), None)
@@ -335,7 +327,13 @@ impl Client {
         self.shared.callbacks.fetch_add(1, Ordering::AcqRel);
         // If the registry is gone, there are no runs any more to be called for.
         self.shared.registry.do_send(Register { id, callback: Arc::new(callback) });
-        CallbackGuard { client: self.clone(), id }
+        CallbackGuard::new(self.clone(), id)
+    }
+
+    pub(super) fn unregister(&self, id: CallbackId) {
+        // If the registry is gone, so is the registration.
+        self.shared.registry.do_send(Unregister { id });
+        self.shared.callbacks.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Starts a state actor on an arbiter of its own. It lives until the cluster ends.
@@ -387,7 +385,7 @@ pub(crate) fn typed<T: Data + Clone>(value: Value, key: &Key) -> Result<T, Error
     })
 }
 
-fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
+pub(super) fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
     // A worker's thread is no arbiter, and works on what it waits for.
     if Arbiter::try_current().is_some() && !is_worker_thread() {
         return Err(Kind::Blocking { call }.into());
@@ -396,7 +394,7 @@ fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
 }
 
 /// Plans a graph without holding up the arbiter of the caller, if there is one and the graph is large.
-async fn plan_beside(graph: Arc<Graph>, outputs: Outputs) -> Result<Plan, Error> {
+pub(super) async fn plan_beside(graph: Arc<Graph>, outputs: Outputs) -> Result<Plan, Error> {
     /// Planning so many tasks takes about as long as handing them to another thread.
     const SMALL: usize = 1_000;
     if graph.len() <= SMALL || Arbiter::try_current().is_none() {
@@ -405,183 +403,4 @@ async fn plan_beside(graph: Arc<Graph>, outputs: Outputs) -> Result<Plan, Error>
     let planned = actix_rt::task::spawn_blocking(move || Plan::new(graph, outputs)).await;
     // A panic there would be ours; nothing cancels the planning but the end of the program.
     Ok(planned.map_err(|_| Error::from(Kind::Cancelled))??)
-}
-
-/// Cancels a run when nobody waits for it any more. After the run's end that means nothing.
-#[derive(Debug)]
-struct CancelGuard {
-    run: RunId,
-    scheduler: Addr<SchedulerActor>,
-    /// True if the run is known to be over, so that nobody needs to be told.
-    is_over: AtomicBool,
-}
-
-impl Drop for CancelGuard {
-    fn drop(&mut self) {
-        if !self.is_over.load(Ordering::Relaxed) {
-            // If the scheduler is gone, so is the run.
-            self.scheduler.do_send(CancelRun { run: self.run });
-        }
-    }
-}
-
-/// A run that was started. Await it for its results; dropping it cancels the run.
-#[derive(Debug)]
-#[must_use = "a run is cancelled when its handle is dropped"]
-pub struct RunHandle {
-    receiver: oneshot::Receiver<Result<Finished, Ending>>,
-    /// The state of a run that has no hooks.
-    run: Option<Arc<Run>>,
-    guard: Arc<CancelGuard>,
-}
-
-impl RunHandle {
-    /// Cancels the run: nothing new of it starts, and who waits for it gets an error.
-    pub fn cancel(&self) {
-        if let Some(run) = &self.run {
-            // The workers see it at once, before the scheduler has read the message.
-            run.end(crate::engine::Status::Cancelled);
-        }
-        // If the scheduler is gone, so is the run.
-        self.guard.scheduler.do_send(CancelRun { run: self.guard.run });
-    }
-
-    /// A handle by which others can cancel the run.
-    pub fn canceller(&self) -> Canceller {
-        Canceller { run: self.guard.run, scheduler: self.guard.scheduler.clone() }
-    }
-
-    /// The run's number, as hooks see it.
-    pub fn id(&self) -> u64 {
-        self.guard.run.0
-    }
-
-    /// Waits for the results on this thread. In a task it works on the run meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::get_blocking`].
-    pub fn wait(self) -> Result<Results, Error> {
-        refuse_on_arbiter("get")?;
-        let run = self.guard.run;
-        wait_for(run, self)
-    }
-}
-
-impl Future for RunHandle {
-    type Output = Result<Results, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
-        self.guard.is_over.store(true, Ordering::Relaxed);
-        Poll::Ready(match answer {
-            Ok(Ok(Finished::Run(run))) => Ok(run.gather()),
-            Ok(Ok(Finished::Results(results))) => Ok(results),
-            Ok(Err(Ending::Failed(failure))) => Err(Kind::Task(failure).into()),
-            Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
-            Err(oneshot::Canceled) => Err(Kind::Closed.into()),
-        })
-    }
-}
-
-/// Cancels one run; see [`RunHandle::canceller`].
-#[derive(Clone, Debug)]
-pub struct Canceller {
-    run: RunId,
-    scheduler: Addr<SchedulerActor>,
-}
-
-impl Canceller {
-    /// Cancels the run, if it is not over.
-    pub fn cancel(&self) {
-        // If the scheduler is gone, so is the run.
-        self.scheduler.do_send(CancelRun { run: self.run });
-    }
-}
-
-/// A registered callback; dropping it unregisters.
-#[derive(Debug)]
-pub struct CallbackGuard {
-    client: Client,
-    id: CallbackId,
-}
-
-impl Drop for CallbackGuard {
-    fn drop(&mut self) {
-        let shared = &self.client.shared;
-        // If the registry is gone, so is the registration.
-        shared.registry.do_send(Unregister { id: self.id });
-        shared.callbacks.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Calls with callbacks of their own; see [`Client::with_callbacks`].
-#[derive(Clone)]
-pub struct Request {
-    client: Client,
-    callbacks: Vec<Arc<dyn Callback>>,
-}
-
-impl Request {
-    /// Adds callbacks, behind those that are there.
-    #[must_use]
-    pub fn callbacks<C: Callback>(mut self, callbacks: impl IntoIterator<Item = C>) -> Self {
-        self.callbacks.extend(callbacks.into_iter().map(|c| Arc::new(c) as Arc<dyn Callback>));
-        self
-    }
-
-    /// As [`Client::get`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::get`].
-    pub async fn get(
-        &self,
-        graph: impl Into<Arc<Graph>>,
-        outputs: impl Into<Outputs>,
-    ) -> Result<Results, Error> {
-        let plan = plan_beside(graph.into(), outputs.into()).await?;
-        self.client.run_with(plan, self.callbacks.clone()).await
-    }
-
-    /// As [`Client::get_blocking`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::get_blocking`].
-    pub fn get_blocking(
-        &self,
-        graph: impl Into<Arc<Graph>>,
-        outputs: impl Into<Outputs>,
-    ) -> Result<Results, Error> {
-        refuse_on_arbiter("get")?;
-        self.client.run_with(Plan::new(graph, outputs)?, self.callbacks.clone()).wait()
-    }
-
-    /// As [`Client::compute`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::compute`].
-    pub async fn compute<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
-        let results = self.client.run_with(delayed.plan()?, self.callbacks.clone()).await?;
-        typed(results.into_value(), delayed.key())
-    }
-
-    /// As [`Client::compute_blocking`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::compute_blocking`].
-    pub fn compute_blocking<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
-        refuse_on_arbiter("compute")?;
-        let results = self.client.run_with(delayed.plan()?, self.callbacks.clone()).wait()?;
-        typed(results.into_value(), delayed.key())
-    }
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("callbacks", &self.callbacks.len()).finish_non_exhaustive()
-    }
 }
