@@ -12,7 +12,7 @@ use std::task::{Poll, Waker};
 
 use actix::{Actor, Addr, Context, Handler, Message, Recipient};
 
-use crate::engine::{Failure, Holdings, Ledger, Run, TaskId};
+use crate::engine::{Failure, Holdings, Ledger, Run, RunId, TaskId};
 use crate::graph::Key;
 use crate::value::Value;
 
@@ -66,8 +66,15 @@ pub(crate) struct Object {
     content: Mutex<Content>,
     ledger: Arc<Ledger>,
     store: Recipient<Release>,
-    /// Dropped with the last handle; a persisted run that nobody waits for any more is cancelled by it.
-    _keeper: Option<Arc<dyn Send + Sync>>,
+    /// The run that makes the value, for a value that is made.
+    maker: Option<Arc<dyn Maker>>,
+}
+
+/// A run that makes objects. It is dropped with the last handle to the last of its objects, which
+/// cancels the run if it is not over.
+pub(crate) trait Maker: Send + Sync {
+    /// The run's number.
+    fn run(&self) -> RunId;
 }
 
 enum Content {
@@ -117,6 +124,14 @@ impl ObjectRef {
                 Content::Ready(value) => Some(value.clone()),
                 Content::Pending(_) | Content::Lost(_) => None,
             },
+        }
+    }
+
+    /// The run that makes the value, if it was persisted by one.
+    pub(crate) fn maker(&self) -> Option<RunId> {
+        match &self.0 {
+            Inner::InRun(_) => None,
+            Inner::Stored(object) => object.maker.as_ref().map(|maker| maker.run()),
         }
     }
 
@@ -291,7 +306,7 @@ impl Store {
     pub(crate) fn pending(
         &self,
         key: Key,
-        keeper: Option<Arc<dyn Send + Sync>>,
+        maker: Option<Arc<dyn Maker>>,
     ) -> (ObjectRef, Arc<Object>) {
         let id = ObjectId(self.next_id.fetch_add(1, Ordering::Relaxed));
         // If the store is gone, the object lives without being on a list.
@@ -302,7 +317,7 @@ impl Store {
             content: Mutex::new(Content::Pending(Vec::new())),
             ledger: Arc::clone(&self.ledger),
             store: self.addr.clone().recipient(),
-            _keeper: keeper,
+            maker,
         });
         (ObjectRef(Inner::Stored(Arc::clone(&object))), object)
     }

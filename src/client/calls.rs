@@ -9,9 +9,9 @@ use futures::channel::oneshot;
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
-use crate::actors::store::{ObjectRef, Store, StoreStats};
+use crate::actors::store::{Maker, ObjectRef, Store, StoreStats};
 use crate::actors::{
-    Reply, SchedulerActor, StateRef, Submission, Submit, block_on, is_worker_thread,
+    Reply, SchedulerActor, StateRef, Submission, Submit, block_on, is_worker_thread, wait_for,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
@@ -279,8 +279,8 @@ impl Client {
         let mut refs = Vec::with_capacity(keys.len());
         let make = |guard: &Arc<CancelGuard>| {
             let objects = keys.into_iter().map(|key| {
-                let keeper: Arc<dyn Send + Sync> = Arc::clone(guard) as _;
-                let (object_ref, object) = self.shared.store.pending(key, Some(keeper));
+                let maker: Arc<dyn Maker> = Arc::clone(guard) as _;
+                let (object_ref, object) = self.shared.store.pending(key, Some(maker));
                 refs.push(object_ref);
                 Arc::downgrade(&object)
             });
@@ -310,14 +310,19 @@ impl Client {
         Ok(values)
     }
 
-    /// As [`gather`](Self::gather), and waits on this thread.
+    /// As [`gather`](Self::gather), and waits on this thread. In a task it works meanwhile on the runs
+    /// that make the values.
     ///
     /// # Errors
     ///
     /// As [`gather`](Self::gather); and on an arbiter.
     pub fn gather_blocking(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
         refuse_on_arbiter("gather")?;
-        block_on(self.gather(refs), std::thread::park)
+        let value = |object_ref: &ObjectRef| match object_ref.maker() {
+            Some(run) => Ok(wait_for(run, object_ref.wait())?),
+            None => Ok(block_on(object_ref.wait(), std::thread::park)?),
+        };
+        refs.iter().map(value).collect()
     }
 
     /// Registers a callback for all runs that start from now on, until the guard is dropped.

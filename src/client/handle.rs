@@ -12,6 +12,7 @@ use futures::channel::oneshot;
 use super::Client;
 use super::calls::refuse_on_arbiter;
 use crate::actors::callbacks::{CallbackId, Ending};
+use crate::actors::store::Maker;
 use crate::actors::{CancelRun, Finished, SchedulerActor, wait_for};
 use crate::engine::{Run, RunId, Status};
 use crate::error::{Error, Kind};
@@ -29,6 +30,12 @@ pub(super) struct CancelGuard {
 impl CancelGuard {
     pub(super) fn new(run: RunId, scheduler: Addr<SchedulerActor>) -> Self {
         Self { run, scheduler, is_over: AtomicBool::new(false) }
+    }
+}
+
+impl Maker for CancelGuard {
+    fn run(&self) -> RunId {
+        self.run
     }
 }
 

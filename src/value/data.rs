@@ -102,6 +102,18 @@ pub struct Opaque<T>(pub T);
 #[derive(Clone, Debug)]
 pub struct List(pub Vec<Value>);
 
+/// Lists of lists may be nested to any depth, which must not overflow the stack.
+impl Drop for List {
+    fn drop(&mut self) {
+        let mut left = std::mem::take(&mut self.0);
+        while let Some(value) = left.pop() {
+            if let Some(mut inner) = value.into_unique::<Self>() {
+                left.append(&mut inner.0);
+            }
+        }
+    }
+}
+
 impl Data for List {
     fn heap_bytes(&self) -> usize {
         self.0.capacity() * size_of::<Value>()

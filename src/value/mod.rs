@@ -191,6 +191,14 @@ impl Value {
         }
     }
 
+    /// The data, if it is of type `T` and this is the only pointer to it.
+    fn into_unique<T: Any + Send + Sync>(self) -> Option<T> {
+        let Repr::Shared(payload) = self.0 else { return None };
+        let any: Arc<dyn Any + Send + Sync> = payload;
+        let boxed = any.downcast::<Boxed<T>>().ok()?;
+        Arc::into_inner(boxed).map(|boxed| boxed.data)
+    }
+
     fn take_shared<T: Data + Clone>(payload: Arc<dyn Payload>) -> Result<T, Self> {
         if !(payload.as_ref() as &dyn Any).is::<Boxed<T>>() {
             let value = Self(Repr::Shared(payload));

@@ -70,6 +70,15 @@ fn a_list_becomes_a_vector_of_its_elements() {
 }
 
 #[test]
+fn lists_may_be_nested_to_any_depth() {
+    let mut list = Value::new(List(vec![]));
+    for _ in 0..200_000 {
+        list = Value::new(List(vec![list]));
+    }
+    drop(list);
+}
+
+#[test]
 fn shared_points_to_the_same_data() {
     let value = Value::new("manta".to_owned());
     let shared: Shared<String> = value.clone().shared().unwrap();
