@@ -27,7 +27,9 @@ pub use store::StoreActor;
 pub use worker::WorkerActor;
 
 pub(crate) use blocking::block_on;
-pub(crate) use scheduler::{CancelRun, Close, Finished, Reply, StartWorkers, Submission, Submit};
+pub(crate) use scheduler::{
+    CancelRun, Close, Finished, PromisedObjects, Reply, StartWorkers, Submission, Submit,
+};
 pub(crate) use worker::{AsyncActor, Crew, WorkerSettings, is_worker_thread, wait_for};
 
 use std::any::Any;

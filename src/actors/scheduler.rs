@@ -9,7 +9,8 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use futures::channel::oneshot;
 
 use super::callbacks::{
-    BeginRun, Callback, CallbackRegistry, EndRun, Ending, HookSet, RunHookFailed, TellRetry,
+    BeginRun, Callback, CallbackRegistry, DoAside, EndRun, Ending, HookSet, RunHookFailed,
+    TellRetry,
 };
 use super::store::{Object, ObjectError};
 use super::worker::{
@@ -52,9 +53,14 @@ struct Entry {
 pub(crate) enum Reply {
     /// A client.
     Client(oneshot::Sender<Result<Finished, Ending>>),
-    /// Objects in the store, one for each wanted key; those that nobody holds any more are gone.
-    Objects(Vec<Weak<Object>>),
+    /// Those who hold objects in the store.
+    Objects(PromisedObjects),
 }
+
+/// Objects that a run is to make, one for each wanted key; those that nobody holds any more are gone.
+/// Dropping the promise settles them as cancelled, so that nobody waits in vain.
+#[derive(Debug)]
+pub(crate) struct PromisedObjects(Vec<Weak<Object>>);
 
 /// A run that succeeded.
 pub(crate) enum Finished {
@@ -163,16 +169,50 @@ impl SchedulerActor {
             self.futures.do_send(ForgetRun { run });
         }
         let run = Arc::clone(&active.run);
-        let Some(hooks) = &active.hooks else {
-            return entry.reply.answer(ending.map(|()| Finished::Run(run)));
-        };
-        let end = EndRun { run, hooks: hooks.set.clone(), ending };
-        let (request, reply) = (self.registry.send(end), entry.reply);
-        let answer = request.into_actor(self).map(|results, _, _| {
-            let results = results.unwrap_or(Err(Ending::Cancelled));
-            reply.answer(results.map(Finished::Results));
-        });
-        context.spawn(answer);
+        let reply = entry.reply;
+        if let Some(hooks) = &active.hooks {
+            let end = EndRun { run, hooks: hooks.set.clone(), ending };
+            let answer = self.registry.send(end).into_actor(self).map(|results, actor, _| {
+                let results = results.unwrap_or(Err(Ending::Cancelled));
+                actor.answer(reply, results.map(Finished::Results));
+            });
+            context.spawn(answer);
+            // The registry holds the run as long as its hooks are called.
+            return self.drop_aside(entry.active);
+        }
+        match ending {
+            // Whoever waits gets the last pointer to the run but those of workers.
+            Ok(()) => {
+                drop(entry.active);
+                self.answer(reply, Ok(Finished::Run(run)));
+            }
+            Err(ending) => {
+                self.answer(reply, Err(ending));
+                self.drop_aside((entry.active, run));
+            }
+        }
+    }
+
+    /// Answers who waits for a run. What nobody waits for any more is dropped, and so may be values.
+    fn answer(&self, reply: Reply, result: Result<Finished, Ending>) {
+        match reply {
+            Reply::Client(sender) => {
+                if let Err(unwanted) = sender.send(result) {
+                    self.drop_aside(unwanted);
+                }
+            }
+            Reply::Objects(objects) => self.aside(move || objects.settle(result)),
+        }
+    }
+
+    fn drop_aside(&self, what: impl Send + 'static) {
+        self.aside(move || drop(what));
+    }
+
+    /// Does something on the registry's arbiter, where code of users may run.
+    fn aside(&self, task: impl FnOnce() + Send + 'static) {
+        // If the registry is gone, the task is dropped, and with it what it was about.
+        self.registry.do_send(DoAside(Box::new(task)));
     }
 
     fn activate(
@@ -253,7 +293,7 @@ impl Handler<Submit> for SchedulerActor {
 
     fn handle(&mut self, Submit { run, what, reply }: Submit, context: &mut Self::Context) {
         if self.closing {
-            return reply.answer(Err(Ending::Cancelled));
+            return self.answer(reply, Err(Ending::Cancelled));
         }
         let (plan, callbacks) = match what {
             Submission::Ready(run) => return self.activate(run, None, reply, context),
@@ -270,47 +310,57 @@ impl Handler<Submit> for SchedulerActor {
                         actor.happened(Event::CancelRequested { run }, context);
                     }
                 }
-                Ok(Err(failure)) => reply.answer(Err(Ending::Failed(failure))),
-                Err(_closed) => reply.answer(Err(Ending::Cancelled)),
+                Ok(Err(failure)) => actor.answer(reply, Err(Ending::Failed(failure))),
+                Err(_closed) => actor.answer(reply, Err(Ending::Cancelled)),
             }
         });
         context.spawn(begun);
     }
 }
 
-impl Reply {
-    /// Answers. A client that does not wait any more wants no answer.
-    fn answer(self, result: Result<Finished, Ending>) {
-        match self {
-            Reply::Client(sender) => drop(sender.send(result)),
-            Reply::Objects(objects) => settle(&objects, result),
+impl PromisedObjects {
+    pub(crate) fn new(objects: Vec<Weak<Object>>) -> Self {
+        Self(objects)
+    }
+
+    fn settle(self, result: Result<Finished, Ending>) {
+        let ending = match result {
+            Ok(finished) => return self.keep(finished.results()),
+            Err(ending) => ending,
+        };
+        for object in self.0.iter().filter_map(Weak::upgrade) {
+            let key = object.key().clone();
+            object.settle(Err(match &ending {
+                Ending::Failed(failure) => ObjectError::Failed { key, failure: failure.clone() },
+                Ending::HookFailed | Ending::Cancelled => ObjectError::Cancelled { key },
+            }));
+        }
+    }
+
+    fn keep(&self, results: Results) {
+        for (object, value) in self.0.iter().zip(results.into_list()) {
+            if let Some(object) = object.upgrade() {
+                object.settle(Ok(value.into_value()));
+            }
         }
     }
 }
 
-fn settle(objects: &[Weak<Object>], result: Result<Finished, Ending>) {
-    let results = result.map(|finished| match finished {
-        Finished::Run(run) => run.gather(),
-        Finished::Results(results) => results,
-    });
-    match results {
-        Ok(results) => {
-            for (object, value) in objects.iter().zip(results.into_list()) {
-                if let Some(object) = object.upgrade() {
-                    object.settle(Ok(value.into_value()));
-                }
-            }
+/// After `settle` this changes nothing: the first answer to an object holds.
+impl Drop for PromisedObjects {
+    fn drop(&mut self) {
+        for object in self.0.iter().filter_map(Weak::upgrade) {
+            object.settle(Err(ObjectError::Cancelled { key: object.key().clone() }));
         }
-        Err(ending) => {
-            for object in objects.iter().filter_map(Weak::upgrade) {
-                let key = object.key().clone();
-                object.settle(Err(match &ending {
-                    Ending::Failed(failure) => {
-                        ObjectError::Failed { key, failure: failure.clone() }
-                    }
-                    Ending::HookFailed | Ending::Cancelled => ObjectError::Cancelled { key },
-                }));
-            }
+    }
+}
+
+impl Finished {
+    /// The results, which are gathered only now if the run had no hooks.
+    pub(crate) fn results(self) -> Results {
+        match self {
+            Finished::Run(run) => run.gather(),
+            Finished::Results(results) => results,
         }
     }
 }

@@ -11,7 +11,8 @@ use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
 use crate::actors::store::{Maker, ObjectRef, Store, StoreStats};
 use crate::actors::{
-    Reply, SchedulerActor, StateRef, Submission, Submit, block_on, is_worker_thread, wait_for,
+    PromisedObjects, Reply, SchedulerActor, StateRef, Submission, Submit, block_on,
+    is_worker_thread, wait_for,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
@@ -195,7 +196,8 @@ impl Client {
     ///
     /// As [`get`](Self::get).
     pub async fn compute<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
-        let results = self.run(delayed.plan()?).await?;
+        let (graph, outputs) = delayed.graph();
+        let results = self.get(graph, outputs).await?;
         typed(results.into_value(), delayed.key())
     }
 
@@ -231,7 +233,8 @@ impl Client {
     /// # Ok::<(), mobula::Error>(())
     /// ```
     pub async fn compute_all<L: DelayedList>(&self, delayed: L) -> Result<L::Values, Error> {
-        let results = self.run(delayed.plan()?).await?;
+        let (graph, outputs) = delayed.graph();
+        let results = self.get(graph, outputs).await?;
         delayed.values(values_of(results))
     }
 
@@ -242,12 +245,13 @@ impl Client {
     /// As [`get_blocking`](Self::get_blocking).
     pub fn compute_all_blocking<L: DelayedList>(&self, delayed: L) -> Result<L::Values, Error> {
         refuse_on_arbiter("compute_all")?;
-        let results = self.run(delayed.plan()?).wait()?;
+        let (graph, outputs) = delayed.graph();
+        let results = self.get_blocking(graph, outputs)?;
         delayed.values(values_of(results))
     }
 
     /// Starts a run in the background and answers handles to its results, one for each wanted key, at
-    /// once. The values stay in the store as long as their handles; when all are dropped before the run
+    /// once (the graph is checked and ordered on this thread first). The values stay in the store as long as their handles; when all are dropped before the run
     /// is over, it is cancelled.
     ///
     /// # Errors
@@ -284,7 +288,7 @@ impl Client {
                 refs.push(object_ref);
                 Arc::downgrade(&object)
             });
-            Reply::Objects(objects.collect())
+            Reply::Objects(PromisedObjects::new(objects.collect()))
         };
         self.submit(plan, Vec::new(), make);
         Ok(refs)

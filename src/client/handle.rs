@@ -106,8 +106,7 @@ impl Future for RunHandle {
         let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
         self.guard.is_over.store(true, Ordering::Relaxed);
         Poll::Ready(match answer {
-            Ok(Ok(Finished::Run(run))) => Ok(run.gather()),
-            Ok(Ok(Finished::Results(results))) => Ok(results),
+            Ok(Ok(finished)) => Ok(finished.results()),
             Ok(Err(Ending::Failed(failure))) => Err(Kind::Task(failure).into()),
             Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
             Err(oneshot::Canceled) => Err(Kind::Closed.into()),

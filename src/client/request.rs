@@ -63,7 +63,8 @@ impl Request {
     ///
     /// As [`Client::compute`].
     pub async fn compute<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
-        let results = self.client.run_with(delayed.plan()?, self.callbacks.clone()).await?;
+        let (graph, outputs) = delayed.graph();
+        let results = self.get(graph, outputs).await?;
         typed(results.into_value(), delayed.key())
     }
 
@@ -74,7 +75,8 @@ impl Request {
     /// As [`Client::compute_blocking`].
     pub fn compute_blocking<T: Data + Clone>(&self, delayed: &Delayed<T>) -> Result<T, Error> {
         refuse_on_arbiter("compute")?;
-        let results = self.client.run_with(delayed.plan()?, self.callbacks.clone()).wait()?;
+        let (graph, outputs) = delayed.graph();
+        let results = self.get_blocking(graph, outputs)?;
         typed(results.into_value(), delayed.key())
     }
 }

@@ -36,10 +36,20 @@ pub(super) enum Content {
 }
 
 /// An argument of a delayed call.
-#[derive(Debug)]
 pub struct DelayedArg(pub(super) ArgKind);
 
-#[derive(Debug)]
+/// Only the keys are shown, not what is behind them, which may be a long chain.
+impl std::fmt::Debug for DelayedArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            ArgKind::Value(value) => value.fmt(f),
+            ArgKind::Node(_) | ArgKind::List { .. } => {
+                f.debug_list().entries(self.nodes().iter().map(|node| &node.key)).finish()
+            }
+        }
+    }
+}
+
 pub(super) enum ArgKind {
     Value(Value),
     Node(Arc<DelayedNode>),
@@ -98,7 +108,13 @@ impl<T> Delayed<T> {
     ///
     /// [`GraphError`] if two different handles have the same key.
     pub fn plan(&self) -> Result<Plan, GraphError> {
-        plan_of(&[&self.node], Outputs::Key(self.node.key.clone()))
+        let (graph, outputs) = self.graph();
+        Plan::new(graph, outputs)
+    }
+
+    /// The graph behind this value, with the value as what is wanted of it.
+    pub fn graph(&self) -> (Graph, Outputs) {
+        (graph_of(&[&self.node]), Outputs::Key(self.node.key.clone()))
     }
 
     /// The tasks behind this value in the DOT language; see [`Plan::to_dot`].
@@ -193,7 +209,8 @@ impl Argument<Handle> for Written<'_> {
     }
 }
 
-pub(super) fn plan_of(wanted: &[&Arc<DelayedNode>], outputs: Outputs) -> Result<Plan, GraphError> {
+/// The graph of everything that the wanted nodes need.
+pub(super) fn graph_of(wanted: &[&Arc<DelayedNode>]) -> Graph {
     let mut graph = Graph::new();
     let mut seen: HashSet<*const DelayedNode> = HashSet::new();
     let mut left: Vec<&Arc<DelayedNode>> = wanted.to_vec();
@@ -209,7 +226,7 @@ pub(super) fn plan_of(wanted: &[&Arc<DelayedNode>], outputs: Outputs) -> Result<
             left.extend(args.iter().flat_map(DelayedArg::nodes));
         }
     }
-    Plan::new(graph, outputs)
+    graph
 }
 
 /// Answers a value of the store, and waits for it beside the workers if it is not there yet.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::handle::{Delayed, DelayedNode, plan_of};
+use super::handle::{Delayed, DelayedNode, graph_of};
 use crate::client::typed;
 use crate::error::Error;
-use crate::graph::{GraphError, Outputs, Plan};
+use crate::graph::{Graph, GraphError, Outputs, Plan};
 use crate::value::{Data, Value};
 
 /// Several delayed values that are computed in one run: tuples of up to eight handles, or lists of one
@@ -14,12 +14,18 @@ pub trait DelayedList {
     /// The values, in the shape of the handles.
     type Values;
 
+    /// The graph behind all of them, with their values as what is wanted of it, as a list.
+    fn graph(&self) -> (Graph, Outputs);
+
     /// What has to run for all of them.
     ///
     /// # Errors
     ///
     /// [`GraphError`] if two different handles have the same key.
-    fn plan(&self) -> Result<Plan, GraphError>;
+    fn plan(&self) -> Result<Plan, GraphError> {
+        let (graph, outputs) = self.graph();
+        Plan::new(graph, outputs)
+    }
 
     /// The values from the results of the run, which are in the order of the handles.
     ///
@@ -29,16 +35,16 @@ pub trait DelayedList {
     fn values(self, results: Vec<Value>) -> Result<Self::Values, Error>;
 }
 
-fn plan_of_all(nodes: &[&Arc<DelayedNode>]) -> Result<Plan, GraphError> {
+fn graph_of_all(nodes: &[&Arc<DelayedNode>]) -> (Graph, Outputs) {
     let keys = nodes.iter().map(|node| Outputs::Key(node.key.clone()));
-    plan_of(nodes, Outputs::List(keys.collect()))
+    (graph_of(nodes), Outputs::List(keys.collect()))
 }
 
 impl<T: Data + Clone> DelayedList for &[Delayed<T>] {
     type Values = Vec<T>;
 
-    fn plan(&self) -> Result<Plan, GraphError> {
-        plan_of_all(&self.iter().map(|delayed| &delayed.node).collect::<Vec<_>>())
+    fn graph(&self) -> (Graph, Outputs) {
+        graph_of_all(&self.iter().map(|delayed| &delayed.node).collect::<Vec<_>>())
     }
 
     fn values(self, results: Vec<Value>) -> Result<Vec<T>, Error> {
@@ -49,8 +55,8 @@ impl<T: Data + Clone> DelayedList for &[Delayed<T>] {
 impl<T: Data + Clone> DelayedList for &Vec<Delayed<T>> {
     type Values = Vec<T>;
 
-    fn plan(&self) -> Result<Plan, GraphError> {
-        self.as_slice().plan()
+    fn graph(&self) -> (Graph, Outputs) {
+        self.as_slice().graph()
     }
 
     fn values(self, results: Vec<Value>) -> Result<Vec<T>, Error> {
@@ -64,9 +70,9 @@ macro_rules! delayed_tuples {
             type Values = ($($name,)*);
 
             #[expect(non_snake_case, reason = "one name for the type and its field")]
-            fn plan(&self) -> Result<Plan, GraphError> {
+            fn graph(&self) -> (Graph, Outputs) {
                 let ($($name,)*) = self;
-                plan_of_all(&[$(&$name.node),*])
+                graph_of_all(&[$(&$name.node),*])
             }
 
             #[expect(non_snake_case, reason = "one name for the type and its field")]

@@ -393,7 +393,8 @@ impl Run {
     fn has_inputs(&self, dependent: TaskId) -> bool {
         let pending = &self.pending[dependent.index()];
         match pending.load(Ordering::Acquire) {
-            SKIPPED => false,
+            // It does not run; `DONE` if its value was known at the start.
+            SKIPPED | DONE => false,
             // Nobody else can count this task down any more, so no locked instruction is needed.
             1 => true,
             _ => pending.fetch_sub(1, Ordering::AcqRel) == 1,
@@ -467,6 +468,9 @@ impl Run {
         if self.slots.uses(task) > 0 {
             self.ledger.changed_elsewhere(1, signed_bytes(&value));
             self.put(task, value);
+            if self.observed {
+                self.pending[task.index()].store(DONE, Ordering::Release);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dag::{Entry, Graph, Op};
+use super::dag::{Entry, Graph, Kind, Op};
 use super::error::GraphError;
 use super::key::Key;
 use super::order::{Edges, Shape, static_order};
@@ -10,8 +10,11 @@ use super::outputs::Outputs;
 use super::plan::{Adjacency, Flags, Plan, TaskId, Wanted};
 use crate::value::Value;
 
-/// Marks a node that has no number (yet).
+/// Marks a node that has no number.
 const NONE: u32 = u32::MAX;
+
+/// Marks a call that is needed and has no number yet.
+const NEEDED: u32 = u32::MAX - 1;
 
 impl Graph {
     /// Checks the whole graph.
@@ -33,11 +36,11 @@ impl Graph {
         if let Some(mistake) = self.mistake() {
             return Err(mistake.clone());
         }
-        for (index, entry) in self.nodes.iter().enumerate() {
-            match entry {
-                Entry::Undefined => return Err(self.missing(index_of(index))),
-                Entry::Alias(_) => self.check_alias(index_of(index))?,
-                Entry::Literal(_) | Entry::Call { .. } => {}
+        for (index, kind) in self.kinds.iter().enumerate() {
+            match kind {
+                Kind::Undefined => return Err(self.missing(index_of(index))),
+                Kind::Alias => self.check_alias(index_of(index))?,
+                Kind::Literal | Kind::Call => {}
             }
         }
         Ok(())
@@ -84,7 +87,9 @@ impl Graph {
     /// The node that an alias finally names, or the node itself.
     #[inline]
     fn target(&self, mut node: u32) -> u32 {
-        while let Entry::Alias(next) = self.nodes[node as usize] {
+        while self.kinds[node as usize] == Kind::Alias
+            && let Entry::Alias(next) = self.nodes[node as usize]
+        {
             node = next;
         }
         node
@@ -109,7 +114,7 @@ impl Graph {
     }
 
     fn is_call(&self, node: u32) -> bool {
-        matches!(self.nodes[node as usize], Entry::Call { .. })
+        self.kinds[node as usize] == Kind::Call
     }
 }
 
@@ -122,6 +127,8 @@ pub(super) struct Compiled {
     dependencies: Vec<u32>,
     /// Local numbers of the wanted calls.
     outputs: Vec<u32>,
+    /// By local number: each argument is the value of a call, so nothing has to be evaluated.
+    simple: Vec<bool>,
 }
 
 impl Compiled {
@@ -145,38 +152,21 @@ impl Compiled {
 
     /// Collects the calls that `wanted` needs, with their dependencies.
     fn new(graph: &Graph, wanted: &[u32]) -> Self {
-        const NEEDED: u32 = NONE - 1;
-        let mut local = vec![NONE; graph.nodes.len()];
-        let mut left: Vec<u32> = Vec::new();
-        let need = |node: u32, local: &mut Vec<u32>, left: &mut Vec<u32>| {
-            let node = graph.target(node);
-            if local[node as usize] == NONE && graph.is_call(node) {
-                local[node as usize] = NEEDED;
-                left.push(node);
-            }
-        };
-        for node in wanted {
-            need(*node, &mut local, &mut left);
-        }
-        while let Some(node) = left.pop() {
-            for op in graph.arguments(node) {
-                if let Op::Node(dependency) = op {
-                    need(*dependency, &mut local, &mut left);
-                }
-            }
-        }
-
-        let mut nodes = Vec::new();
+        let mut local = Self::mark(graph, wanted);
+        let mut nodes = Vec::with_capacity(local.len());
         for (node, number) in local.iter_mut().enumerate() {
             if *number == NEEDED {
                 *number = index_of(nodes.len());
                 nodes.push(index_of(node));
             }
         }
-        let (mut starts, mut dependencies) = (Vec::with_capacity(nodes.len() + 1), Vec::new());
+        let mut starts = Vec::with_capacity(nodes.len() + 1);
+        let mut dependencies = Vec::with_capacity(graph.ops.len());
+        let mut simple = Vec::with_capacity(nodes.len());
         starts.push(0);
         for node in &nodes {
-            for op in graph.arguments(*node) {
+            let (program, before) = (graph.arguments(*node), dependencies.len());
+            for op in program {
                 if let Op::Node(dependency) = op {
                     let dependency = local[graph.target(*dependency) as usize];
                     if dependency != NONE {
@@ -185,10 +175,48 @@ impl Compiled {
                 }
             }
             starts.push(index_of(dependencies.len()));
+            // As many values of calls as there are operations: each operation is one.
+            simple.push(dependencies.len() - before == program.len());
         }
         let outputs = wanted.iter().map(|node| local[graph.target(*node) as usize]);
         let outputs = outputs.filter(|number| *number != NONE).collect();
-        Self { nodes, starts, dependencies, outputs }
+        Self { nodes, starts, dependencies, outputs, simple }
+    }
+
+    /// Marks the calls that `wanted` needs with `NEEDED`. Tasks mostly stand behind what they need, so
+    /// one pass from the end finds nearly all, and reads memory in order; the stack takes the others.
+    fn mark(graph: &Graph, wanted: &[u32]) -> Vec<u32> {
+        let mut local = vec![NONE; graph.nodes.len()];
+        let mut left: Vec<u32> = Vec::new();
+        let need = |node: u32, local: &mut Vec<u32>| {
+            let node = graph.target(node);
+            let is_new = local[node as usize] == NONE && graph.is_call(node);
+            if is_new {
+                local[node as usize] = NEEDED;
+            }
+            is_new.then_some(node)
+        };
+        for node in wanted {
+            need(*node, &mut local);
+        }
+        for node in (0..index_of(graph.nodes.len())).rev() {
+            if local[node as usize] == NONE {
+                continue;
+            }
+            left.push(node);
+            while let Some(at) = left.pop() {
+                for op in graph.arguments(at) {
+                    if let Op::Node(dependency) = op
+                        && let Some(found) = need(*dependency, &mut local)
+                        && found > node
+                    {
+                        // The pass has been there already.
+                        left.push(found);
+                    }
+                }
+            }
+        }
+        local
     }
 
     fn dependents(&self) -> (Vec<u32>, Vec<u32>) {
@@ -261,20 +289,16 @@ impl Compiled {
             starts.push(index_of(targets.len()));
         }
         let (dependent_starts, dependents) = transpose(&starts, &targets);
-        let flags = (0..order.len())
-            .map(|task| {
-                let count = starts[task + 1] - starts[task];
-                let only = &dependents
-                    [dependent_starts[task] as usize..dependent_starts[task + 1] as usize];
-                let program = graph.arguments(nodes[task]);
-                Flags {
-                    simple: program.len() == count as usize
-                        && program.iter().all(|op| matches!(op, Op::Node(_))),
-                    chained: match only {
-                        [next] => starts[*next as usize + 1] - starts[*next as usize] == 1,
-                        _ => false,
-                    },
-                }
+        let is_only_input = |task: u32| starts[task as usize + 1] - starts[task as usize] == 1;
+        let flags = order
+            .iter()
+            .zip(dependent_starts.windows(2))
+            .map(|(local, range)| Flags {
+                simple: self.simple[*local as usize],
+                chained: match &dependents[range[0] as usize..range[1] as usize] {
+                    [next] => is_only_input(*next),
+                    _ => false,
+                },
             })
             .collect();
 

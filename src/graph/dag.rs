@@ -46,6 +46,8 @@ pub struct Graph {
     hasher: DefaultHashBuilder,
     /// Node index to what the key stands for.
     pub(super) nodes: Vec<Entry>,
+    /// Node index to the kind of its entry: the same once more, small enough to be read at random.
+    pub(super) kinds: Vec<Kind>,
     /// The arguments of all tasks, one behind the other, in postfix order.
     pub(super) ops: Vec<Op>,
     /// Literals, by the numbers in `Op::Literal` and `Entry::Literal`.
@@ -85,6 +87,27 @@ pub(super) enum Entry {
     },
 }
 
+/// The kind of an [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Undefined,
+    Literal,
+    Alias,
+    Call,
+}
+
+impl Entry {
+    fn kind(&self) -> Kind {
+        match self {
+            Entry::Undefined => Kind::Undefined,
+            Entry::Literal(_) => Kind::Literal,
+            Entry::Alias(_) => Kind::Alias,
+            Entry::Call { .. } => Kind::Call,
+        }
+    }
+}
+
 /// One step of the postfix program that makes the arguments of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
@@ -120,6 +143,7 @@ impl Graph {
             keys: Vec::with_capacity(tasks),
             index: HashTable::with_capacity(tasks),
             nodes: Vec::with_capacity(tasks),
+            kinds: Vec::with_capacity(tasks),
             ops: Vec::with_capacity(tasks * 2),
             ..Self::default()
         }
@@ -161,6 +185,7 @@ impl Graph {
         let entry = self.entry_from_ops(start);
         let slot = &mut self.nodes[index as usize];
         if matches!(slot, Entry::Undefined) {
+            self.kinds[index as usize] = entry.kind();
             *slot = entry;
         } else {
             self.remember(GraphError::DuplicateKey(self.keys[index as usize].clone()));
@@ -284,6 +309,7 @@ impl Graph {
             0
         });
         self.keys.push(key);
+        self.kinds.push(entry.kind());
         self.nodes.push(entry);
         index
     }

@@ -1,1 +1,21 @@
-//! x
+//! The engine, situation by situation: one event, and the whole list of commands that follows; one
+//! step of a worker, and what it leaves behind.
+//!
+//! Nothing here is left to chance and no worker is real; see `tests/simulation` for many of them at
+//! once. `threads` alone lets real threads race for the tasks of a run.
+
+#[path = "../support/plans.rs"]
+mod plans;
+#[path = "../support/situation.rs"]
+mod situation;
+
+mod answer;
+mod cancel;
+mod finish;
+mod lose;
+mod retry;
+mod run;
+mod share;
+mod submit;
+mod threads;
+mod values;

@@ -1,6 +1,6 @@
 //! [`History`]: what happened in a world, in order. Two worlds of one seed have the same history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mobula::TaskId;
 use mobula::engine::{Command, Event, RunId, RunOutcome, WorkerId};
@@ -70,7 +70,17 @@ impl History {
         self.ends.insert(run, (at, outcome));
     }
 
+    /// How many workers have started a task.
+    pub(crate) fn workers_that_started(&self) -> usize {
+        let started = |(_, entry): &(u64, Entry)| match entry {
+            Entry::Started(worker, ..) => Some(*worker),
+            Entry::Heard(_) | Entry::Commanded(_) | Entry::Completed(..) | Entry::Lost(_) => None,
+        };
+        self.entries.iter().filter_map(started).collect::<BTreeSet<_>>().len()
+    }
+
     /// Prints what happened last.
+    #[expect(clippy::print_stderr, reason = "it stands beside the message of the broken law")]
     pub(crate) fn print_end(&self) {
         const SHOWN: usize = 40;
         let from = self.entries.len().saturating_sub(SHOWN);

@@ -9,23 +9,15 @@
 //!
 //! Every seed that ever broke a law stands in `seeds.txt` and is tried in every test.
 
-#[cfg(test)]
+mod crowds;
+mod fairness;
 mod history;
-#[cfg(test)]
 mod laws;
-#[cfg(test)]
 mod plan;
-#[cfg(test)]
 mod rng;
-#[cfg(test)]
 mod scenario;
-#[cfg(test)]
 mod seeds;
-#[cfg(test)]
 mod shapes;
-#[cfg(test)]
 mod sheet;
-#[cfg(test)]
 mod worker;
-#[cfg(test)]
 mod world;

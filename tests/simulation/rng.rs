@@ -13,11 +13,6 @@ impl Rng {
         Self(seed)
     }
 
-    /// Another sequence, which goes its own way from here.
-    pub(crate) fn fork(&mut self) -> Self {
-        Self(self.number())
-    }
-
     /// Any number.
     pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

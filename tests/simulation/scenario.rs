@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mobula::Plan;
 use mobula::engine::WorkerId;
 
-use crate::plan::Blueprint;
+use crate::plan::{Blueprint, Script};
 use crate::rng::Rng;
 use crate::shapes::{Lengths, Odds, Shape, blueprint};
 
@@ -72,9 +72,15 @@ impl Submission {
         scripts.map(|script| script.duration + script.awaited.unwrap_or(0)).sum()
     }
 
+    /// True if a task that is needed fails for good, whoever runs it.
+    pub(crate) fn needs_what_fails(&self) -> bool {
+        let mut needed = self.blueprint.nodes.iter().zip(self.blueprint.needed(&self.answers));
+        needed.any(|(node, needed)| needed && node.script.fails > node.script.retries)
+    }
+
     /// True if each task is called once, by a worker, and nobody interferes.
     pub(crate) fn is_plain(&self) -> bool {
-        let plain = |script: &crate::plan::Script| script.fails == 0 && script.awaited.is_none();
+        let plain = |script: &Script| script.fails == 0 && script.awaited.is_none();
         self.cancels.is_empty()
             && self.hook_fails.is_none()
             && self.blueprint.nodes.iter().all(|node| plain(&node.script))
@@ -113,7 +119,7 @@ impl Scenario {
             _ => rng.count(16, 50),
         };
         let spread = rng.pick(&[1, 10 * MICROSECOND, MILLISECOND, 50 * MILLISECOND]);
-        let most = rng.pick(&[8, 30, 30, 100, 250]) / runs.isqrt();
+        let most = rng.pick(&[8, 30, 30, 150, 500]) / runs.isqrt();
         let odds = odds(&mut rng);
         let answers = if rng.chance(30) { rng.pick(&[3, 20, 60]) } else { 0 };
         let submissions = (0..runs)

@@ -21,13 +21,13 @@ fn history_of(seed: u64) -> History {
 fn try_seeds(seeds: impl Iterator<Item = u64>) -> Counts {
     let mut counts = Counts::default();
     for seed in seeds {
-        match catch_unwind(|| history_of(seed)) {
-            Ok(history) => counts.add(&history.counts),
-            Err(_) => panic!(
+        let Ok(history) = catch_unwind(|| history_of(seed)) else {
+            panic!(
                 "seed {seed} breaks a law (see above); try it again with\n    \
                  MOBULA_SEED={seed} cargo test --test simulation"
-            ),
-        }
+            )
+        };
+        counts.add(&history.counts);
     }
     counts
 }

@@ -119,6 +119,18 @@ impl Sheet {
         sheet
     }
 
+    /// The task with the best place in the static order among those that could start now.
+    pub(crate) fn best_ready(&self) -> Option<TaskId> {
+        let ready = self.tasks.iter().position(Entry::is_ready)?;
+        Some(TaskId(u32::try_from(ready).expect("a world is small")))
+    }
+
+    /// True if the task makes one chain with the task that started last: neither has to do with others.
+    pub(crate) fn follows(&self, task: TaskId) -> bool {
+        let chained = |last: &TaskId| self.tasks[last.index()].dependents == [task];
+        self.tasks[task.index()].inputs.len() == 1 && self.starts.last().is_some_and(chained)
+    }
+
     /// Takes a step of a task down in the account.
     pub(crate) fn change(&mut self, task: TaskId, from: State, to: State) {
         let state = &mut self.tasks[task.index()].state;

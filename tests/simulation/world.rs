@@ -216,7 +216,9 @@ impl<'a> World<'a> {
                     self.laws.put_back(run, task);
                     self.live[&run].put_back(worker, ticket);
                 }
-                self.send(What::Wake(worker));
+                if worker.index() < self.workers.len() {
+                    self.send(What::Wake(worker));
+                }
             }
             Command::TellRetry { .. } => {}
             Command::Finish { run, outcome } => self.finish(run, outcome),

@@ -12,6 +12,6 @@ pub use registry::CallbackRegistry;
 
 pub(crate) use hooks::{HookSet, PreStates};
 pub(crate) use registry::{
-    AllSubmitted, BeginRun, CallbackId, EndRun, Ending, Register, RunHookFailed, TellRetry,
-    Unregister,
+    AllSubmitted, BeginRun, CallbackId, DoAside, EndRun, Ending, Register, RunHookFailed,
+    TellRetry, Unregister,
 };

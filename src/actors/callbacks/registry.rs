@@ -5,10 +5,12 @@
 //! callbacks when it begins. The hooks of single tasks are called in the workers, from the snapshot.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
 
+use super::super::panic_message;
 use super::callback::Callback;
 use super::hooks::{CallbackErrors, HookSet};
 use crate::engine::{Failure, Ledger, Run, RunId};
@@ -79,6 +81,22 @@ impl Handler<Unregister> for CallbackRegistry {
 
     fn handle(&mut self, Unregister { id }: Unregister, _: &mut Self::Context) {
         self.callbacks.retain(|(other, _)| *other != id);
+    }
+}
+
+/// Do something that may run code of a user and must not be done on the scheduler's arbiter: values
+/// are dropped in it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct DoAside(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl Handler<DoAside> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, DoAside(task): DoAside, _: &mut Self::Context) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(task)) {
+            log::error!("a value panicked when it was dropped: {}", panic_message(panic));
+        }
     }
 }
 
@@ -220,6 +238,10 @@ impl Handler<EndRun> for CallbackRegistry {
             (ending, _) => ending,
         };
         let results = ending.and_then(|()| {
+            if run.tasks() == 0 {
+                // There was no last task after which this could have been called.
+                hooks.postsubmit_all(&run).map_err(Ending::Failed)?;
+            }
             let results = run.gather();
             hooks.finish(&results).map_err(Ending::Failed)?;
             Ok(results)

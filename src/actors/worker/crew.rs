@@ -111,6 +111,19 @@ impl Crew {
         self.sleeping.load(Ordering::Relaxed) > 0
     }
 
+    /// Wakes a certain worker; if it does not sleep, somebody else, as it may be busy for long.
+    pub(super) fn wake(&self, worker: WorkerId) {
+        let mut sleepers = lock(&self.sleepers);
+        let Some(at) = sleepers.iter().position(|(other, _)| *other == worker) else {
+            drop(sleepers);
+            return self.wake_one();
+        };
+        let (_, thread) = sleepers.swap_remove(at);
+        self.sleeping.store(sleepers.len(), Ordering::SeqCst);
+        drop(sleepers);
+        thread.unpark();
+    }
+
     /// Wakes a sleeper, or else those who wait inside a task.
     pub(crate) fn wake_one(&self) {
         let mut sleepers = lock(&self.sleepers);

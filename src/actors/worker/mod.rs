@@ -115,9 +115,7 @@ impl Handler<RunTasks> for WorkerActor {
         for ticket in tickets {
             active.run.put_back(self.id, ticket);
         }
-        if let Some(thread) = &self.thread {
-            thread.unpark();
-        }
+        self.settings.crew.wake(self.id);
     }
 }
 

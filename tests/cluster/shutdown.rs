@@ -1,0 +1,322 @@
+//! The end of a cluster: no thread and no actor is left, wherever it was started and however it ends.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use actix::{Actor, Context};
+use actix_rt::System;
+use mobula::{CallbackBuilder, Client, Cluster, Graph, Plan, delayed, graph};
+
+use crate::functions::{add, cluster, data, inc};
+use crate::gate::gate;
+use crate::process::{cluster_threads, until_no_cluster_threads};
+use crate::watchdog::{alone, watched};
+
+/// An actor that tells when it is dropped.
+struct Told(std::sync::mpsc::Sender<()>);
+
+impl Actor for Told {
+    type Context = Context<Self>;
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.send(()).ok();
+    }
+}
+
+/// Things that end with a cluster: a state actor, and a callback in the registry.
+fn witnesses(cluster: &Cluster) -> Receiver<()> {
+    let (sender, dropped) = channel();
+    let callback = Told(sender.clone());
+    let callback = CallbackBuilder::new().graph_start(move |_| {
+        let _kept = &callback;
+        Ok(())
+    });
+    // The registration is not taken back; the callback goes with the registry.
+    std::mem::forget(cluster.register(callback));
+    cluster.start_state(Told(sender)).expect("a state actor starts");
+    dropped
+}
+
+/// Waits until both witnesses are gone and nothing of any cluster is left.
+fn assert_nothing_is_left(dropped: &Receiver<()>) {
+    dropped.recv().expect("the first witness is told of");
+    dropped.recv().expect("the second witness is told of");
+    until_no_cluster_threads();
+}
+
+fn long_plan() -> Plan {
+    let mut graph = Graph::new();
+    let parts: Vec<_> = (0..100_000_i64).map(|x| graph.add((inc, x))).collect();
+    Plan::new(graph, parts).expect("the graph is right")
+}
+
+fn inc_once(client: &Client) -> i64 {
+    client.compute_blocking(&delayed(inc).call(1)).expect("the cluster is there")
+}
+
+#[test]
+fn in_a_plain_program_nothing_is_left() {
+    alone(|| {
+        for workers in [1, 4] {
+            let cluster = cluster(workers);
+            let dropped = witnesses(&cluster);
+            assert_eq!(inc_once(&cluster), 2);
+            assert!(cluster_threads().len() >= workers + 3);
+            drop(cluster);
+            assert!(dropped.try_recv().is_ok() && dropped.try_recv().is_ok(), "the drop waits");
+            until_no_cluster_threads();
+        }
+    });
+}
+
+#[test]
+fn shutdown_blocking_is_as_dropping() {
+    alone(|| {
+        let cluster = cluster(2);
+        let dropped = witnesses(&cluster);
+        cluster.shutdown_blocking().unwrap();
+        assert_nothing_is_left(&dropped);
+    });
+}
+
+#[test]
+fn a_cluster_that_was_never_used_ends() {
+    alone(|| {
+        for _ in 0..20 {
+            drop(cluster(2));
+        }
+        until_no_cluster_threads();
+    });
+}
+
+#[test]
+fn in_the_middle_of_a_run_the_task_ends_and_the_run_is_cancelled() {
+    alone(|| {
+        let cluster = cluster(2);
+        let dropped = witnesses(&cluster);
+        let (gate, opener) = gate();
+        let waiting = gate.clone();
+        let slow = delayed(move |x: i64| {
+            waiting.pass();
+            x
+        });
+        let parts: Vec<_> = (0..1000).map(|x| slow.call(x)).collect();
+        let forever = delayed(std::future::pending::<i64>).call(());
+        let run = cluster.run(mobula::DelayedList::plan(&&parts[..]).unwrap());
+        let future = cluster.run(forever.plan().unwrap());
+        gate.arrivals(2);
+        let end = std::thread::spawn(move || drop(cluster));
+        // Whoever waits is answered before the tasks have ended.
+        assert!(run.wait().unwrap_err().is_cancelled());
+        assert!(future.wait().unwrap_err().is_cancelled());
+        opener.open();
+        end.join().unwrap();
+        assert_nothing_is_left(&dropped);
+    });
+}
+
+#[test]
+fn at_any_moment_of_many_runs() {
+    alone(|| {
+        let plan = Arc::new(long_plan());
+        for round in 0..20 {
+            let cluster = cluster(2);
+            let hooks = CallbackBuilder::new().pretask(|_, _| Ok(None));
+            let with_hooks = cluster.run_with(Arc::clone(&plan), vec![Arc::new(hooks)]);
+            let without = cluster.run(Arc::clone(&plan));
+            let refs = cluster.persist(Arc::clone(plan.graph()), [plan.key(plan.outputs()[0])]).unwrap();
+            for _ in 0..round {
+                inc_once(&cluster);
+            }
+            let client = cluster.client().clone();
+            drop(cluster);
+            for handle in [with_hooks, without] {
+                let error = handle.wait().unwrap_err();
+                assert!(error.is_cancelled() || error.is_closed(), "{error}");
+            }
+            if let Err(error) = client.gather_blocking(&refs) {
+                assert!(error.is_cancelled(), "{error}");
+            }
+        }
+        until_no_cluster_threads();
+    });
+}
+
+#[test]
+fn inside_an_actix_system_nothing_is_left() {
+    alone(|| {
+        System::new().block_on(async {
+            let cluster = Cluster::builder().workers(2).start().unwrap();
+            let dropped = witnesses(&cluster);
+            assert_eq!(cluster.compute(&delayed(inc).call(1)).await.unwrap(), 2);
+            cluster.shutdown().await;
+            assert_nothing_is_left(&dropped);
+            // The system itself goes on.
+            assert_eq!(actix_rt::spawn(async { 5 }).await.unwrap(), 5);
+        });
+    });
+}
+
+#[test]
+fn inside_an_actix_system_dropped_in_the_middle_of_a_run() {
+    alone(|| {
+        System::new().block_on(async {
+            let cluster = Cluster::builder().workers(2).start().unwrap();
+            let dropped = witnesses(&cluster);
+            let run = cluster.run(long_plan());
+            drop(cluster);
+            if let Err(error) = run.await {
+                assert!(error.is_cancelled() || error.is_closed(), "{error}");
+            }
+            assert_nothing_is_left(&dropped);
+        });
+    });
+}
+
+#[test]
+fn the_users_system_stops_first() {
+    alone(|| {
+        let (gate, opener) = gate();
+        let runner = System::new();
+        let (cluster, run, refs, dropped) = runner.block_on(async {
+            let cluster = Cluster::builder().workers(1).start().unwrap();
+            let dropped = witnesses(&cluster);
+            let waiting = gate.clone();
+            let slow = delayed(move |x: i64| {
+                waiting.pass();
+                x
+            });
+            let run = cluster.run(slow.call(1).plan().unwrap());
+            let plan = slow.call(1).plan().unwrap();
+            let key = plan.key(plan.outputs()[0]).clone();
+            let refs = cluster.persist(Arc::clone(plan.graph()), [key]).unwrap();
+            (cluster, run, refs, dropped)
+        });
+        gate.arrivals(1);
+        System::current().stop();
+        runner.run().unwrap();
+        let program = std::thread::spawn(move || {
+            // Nobody is there to answer any more, and nobody waits for ever.
+            let error = run.wait().unwrap_err();
+            assert!(error.is_cancelled() || error.is_closed(), "{error}");
+            let error = cluster.gather_blocking(&refs).unwrap_err();
+            assert!(error.is_cancelled() || error.is_closed(), "{error}");
+            let error = cluster.compute_blocking(&delayed(inc).call(1)).unwrap_err();
+            assert!(error.is_closed(), "{error}");
+            assert!(cluster.stats_blocking().unwrap_err().is_closed());
+            opener.open();
+            drop(cluster);
+        });
+        program.join().unwrap();
+        assert_nothing_is_left(&dropped);
+    });
+}
+
+#[test]
+fn dropped_inside_a_task_it_ends_in_its_own_time() {
+    alone(|| {
+        let cluster = cluster(1);
+        let dropped = witnesses(&cluster);
+        let client = cluster.client().clone();
+        let cluster = std::sync::Mutex::new(Some(cluster));
+        let task = delayed(move || drop(cluster.lock().map(|mut cluster| cluster.take())));
+        let run = client.compute_blocking(&task.call(()));
+        if let Err(error) = run {
+            assert!(error.is_cancelled() || error.is_closed(), "{error}");
+        }
+        assert_nothing_is_left(&dropped);
+    });
+}
+
+#[test]
+fn dropped_inside_hooks_and_futures_it_ends_in_its_own_time() {
+    alone(|| {
+        let hooked = cluster(1);
+        let dropped = witnesses(&hooked);
+        let client = hooked.client().clone();
+        let hooked = std::sync::Mutex::new(Some(hooked));
+        let callback = CallbackBuilder::new().graph_start(move |_| {
+            drop(hooked.lock().map(|mut cluster| cluster.take()));
+            Ok(())
+        });
+        let end = client.with_callbacks([callback]).get_blocking(graph! { "x" => (inc, 1) }, "x");
+        let error = end.unwrap_err();
+        assert!(error.is_cancelled() || error.is_closed(), "{error}");
+        assert_nothing_is_left(&dropped);
+
+        let awaited = cluster(1);
+        let dropped = witnesses(&awaited);
+        let client = awaited.client().clone();
+        let awaited = std::sync::Mutex::new(Some(awaited));
+        let task = delayed(move || {
+            let cluster = awaited.lock().unwrap().take();
+            async move {
+                if let Some(cluster) = cluster {
+                    cluster.shutdown().await;
+                }
+            }
+        });
+        let error = client.compute_blocking(&task.call(())).unwrap_err();
+        assert!(error.is_cancelled() || error.is_closed(), "{error}");
+        assert_nothing_is_left(&dropped);
+    });
+}
+
+#[test]
+fn a_client_that_outlives_its_cluster_is_told() {
+    watched(|| {
+        let cluster = cluster(1);
+        let client = cluster.client().clone();
+        let put = client.put("put", 5_i64);
+        cluster.shutdown_blocking().unwrap();
+        let graph = || graph! { "x" => (inc, 1) };
+        assert!(client.get_blocking(graph(), "x").unwrap_err().is_closed());
+        assert!(client.get_blocking(graph! { "x" => 1 }, "x").unwrap_err().is_closed());
+        assert!(client.compute_blocking(&delayed(inc).call(1)).unwrap_err().is_closed());
+        let value = delayed(inc).call(1);
+        assert!(client.compute_all_blocking((&value,)).unwrap_err().is_closed());
+        assert!(client.run(value.plan().unwrap()).wait().unwrap_err().is_closed());
+        assert!(client.stats_blocking().unwrap_err().is_closed());
+        let callback = CallbackBuilder::new();
+        let request = client.with_callbacks([callback]);
+        assert!(request.get_blocking(graph(), "x").unwrap_err().is_closed());
+        let error = client.get_blocking(graph(), "x").unwrap_err();
+        assert!(error.to_string().contains("the cluster has ended; start a new one"), "{error}");
+        drop(client.register(CallbackBuilder::new()));
+        // Values that are held stay readable.
+        assert_eq!(client.gather_blocking(&[put]).unwrap()[0].downcast_ref::<i64>(), Some(&5));
+        let error = client.persist(graph(), ["x"]).and_then(|refs| client.gather_blocking(&refs));
+        assert!(error.unwrap_err().is_closed());
+    });
+}
+
+#[test]
+fn two_clusters_live_beside_each_other() {
+    alone(|| {
+        let (one, two) = (cluster(1), cluster(2));
+        let client = two.client().clone();
+        let across = delayed(move |x: i64| client.compute_blocking(&delayed(inc).call(x)));
+        assert_eq!(one.compute_blocking(&across.call(1)).unwrap(), 2);
+        drop(two);
+        assert_eq!(data::<i64>(one.get_blocking(graph! { "z" => (add, 1, 2) }, "z").unwrap()), 3);
+        assert!(one.compute_blocking(&across.call(1)).unwrap_err().is_task_error());
+        drop(one);
+        until_no_cluster_threads();
+    });
+}
+
+#[test]
+fn a_cluster_can_be_started_again_and_again_in_one_system() {
+    alone(|| {
+        System::new().block_on(async {
+            for _ in 0..10 {
+                let cluster = Cluster::builder().workers(2).start().unwrap();
+                assert_eq!(cluster.compute(&delayed(inc).call(1)).await.unwrap(), 2);
+                cluster.shutdown().await;
+            }
+            until_no_cluster_threads();
+        });
+    });
+}

@@ -1,0 +1,15 @@
+//! The ready-made callbacks, through the public API.
+//!
+//! The only logger of this process is the one of `log`; every test runs under watch, so that a hang is a
+//! failure.
+
+#[path = "../support/watchdog.rs"]
+#[expect(dead_code, reason = "no test here counts what the whole process holds")]
+mod watchdog;
+
+mod cache;
+mod cache_actor;
+mod cache_faults;
+mod helpers;
+mod log;
+mod timer;

@@ -1,0 +1,94 @@
+//! Real threads race for the tasks of small runs.
+//!
+//! The simulation lets one step happen after the other. What can go wrong between the halves of a step
+//! shows only here: a task that is taken twice, or by nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mobula::engine::{Ledger, Run, RunId, Ticket, Watch, WorkerId};
+use mobula::{Outcome, Plan};
+
+use crate::plans::{independent, plan_for};
+
+const THREADS: usize = 3;
+
+/// A run and how often each of its tasks has started.
+struct Race {
+    run: Run,
+    starts: Vec<AtomicUsize>,
+}
+
+impl Race {
+    fn new(number: usize, plan: &Arc<Plan>, ledger: &Arc<Ledger>) -> Self {
+        let (plan, ledger) = (Arc::clone(plan), Arc::clone(ledger));
+        let starts = plan.tasks().map(|_| AtomicUsize::new(0)).collect();
+        let run = Run::new(RunId(number as u64), plan, THREADS, ledger, Vec::new(), false);
+        Self { run, starts }
+    }
+
+    /// Works on the run until it is over. `clock` is nobody's time; it only goes on.
+    fn work(&self, worker: WorkerId, clock: &AtomicU64) {
+        let mut watch = Watch::default();
+        while self.run.is_running() {
+            let now = Duration::from_micros(clock.fetch_add(1, Ordering::Relaxed));
+            let own = self.run.next(worker);
+            let mut next = own.or_else(|| self.run.take_from_others(worker, &mut watch, now));
+            while let Some(ticket) = next {
+                next = self.step(worker, ticket);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn step(&self, worker: WorkerId, ticket: Ticket) -> Option<Ticket> {
+        self.starts[ticket.task().index()].fetch_add(1, Ordering::Relaxed);
+        self.run.start(worker, &ticket);
+        match self.run.call(worker, &ticket, false).expect("the call is good") {
+            Outcome::Ready(value) => self.run.complete(worker, ticket, value).next,
+            Outcome::Later(_) => unreachable!("no task is asynchronous"),
+        }
+    }
+}
+
+/// Lets threads race through many runs of a plan.
+fn race(plan: &Arc<Plan>, rounds: usize) {
+    let ledger = Arc::new(Ledger::new(THREADS));
+    let races: Vec<Race> = (0..rounds).map(|number| Race::new(number, plan, &ledger)).collect();
+    let clock = AtomicU64::new(1);
+    std::thread::scope(|scope| {
+        for worker in 0..THREADS {
+            let worker = WorkerId(u32::try_from(worker).expect("there are few"));
+            let (races, clock) = (&races, &clock);
+            scope.spawn(move || races.iter().for_each(|race| race.work(worker, clock)));
+        }
+    });
+    let first = races[0].run.gather().into_data::<Vec<i64>>().expect("a list of numbers is wanted");
+    for Race { run, starts } in &races {
+        let starts: Vec<usize> = starts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        assert_eq!(starts, vec![1; starts.len()], "every task of {run:?} starts once");
+        if run.id() != RunId(0) {
+            assert_eq!(run.gather().into_data::<Vec<i64>>().expect("as the first"), first);
+        }
+        run.check_invariants();
+    }
+    assert_eq!(ledger.holdings().values, 0, "everything was gathered or released");
+}
+
+#[test]
+fn roots_are_claimed_once() {
+    race(&independent(7), 3000);
+}
+
+#[test]
+fn what_several_threads_make_ready_runs_once() {
+    let ladder = [&[][..], &[], &[0, 1], &[0, 1], &[2, 3], &[2, 3], &[4, 5], &[4, 5]];
+    race(&plan_for(ladder, [6_i64, 7]), 3000);
+}
+
+#[test]
+fn roots_and_what_becomes_ready_do_not_get_in_each_others_way() {
+    let merges = [&[][..], &[], &[0, 1], &[], &[], &[3, 4], &[2, 5], &[], &[], &[7, 8], &[6, 9]];
+    race(&plan_for(merges, [10_i64]), 3000);
+}

@@ -1,0 +1,134 @@
+//! Small plans by their shape, of tasks that add whole numbers, and workers that run them by hand.
+//!
+//! A [`Bench`] is a run with what a test wants to do to it, without a cluster around.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mobula::engine::{Completion, Ledger, Run, RunId, Ticket, WorkerId};
+use mobula::{Arg, Func, Graph, Key, Outcome, Outputs, Plan, Task, TaskId, Value};
+
+/// One more than all inputs together, so every task tells in how many ways it is reached.
+fn one_more(items: Vec<i64>) -> i64 {
+    items.into_iter().sum::<i64>() + 1
+}
+
+/// A plan of tasks 0, 1, .. with these inputs each; the last one is wanted.
+pub(crate) fn plan<const N: usize>(inputs: [&[i64]; N]) -> Arc<Plan> {
+    let last = i64::try_from(N).expect("it is small") - 1;
+    plan_for(inputs, last)
+}
+
+/// The same for other wanted keys.
+pub(crate) fn plan_for<const N: usize>(
+    inputs: [&[i64]; N],
+    outputs: impl Into<Outputs>,
+) -> Arc<Plan> {
+    let mut graph = Graph::new();
+    for (key, inputs) in (0_i64..).zip(inputs) {
+        let inputs = inputs.iter().map(|input| Arg::Key(Key::from(*input)));
+        graph.insert(key, Task::new(Func::new(one_more), [Arg::List(inputs.collect())]));
+    }
+    Arc::new(Plan::new(graph, outputs).expect("the plan of a test is good"))
+}
+
+/// So many tasks, all wanted, that do not need each other.
+pub(crate) fn independent(tasks: i64) -> Arc<Plan> {
+    let mut graph = Graph::new();
+    for key in 0..tasks {
+        graph.insert(key, Task::new(Func::new(move || key), [] as [Arg; 0]));
+    }
+    let outputs: Vec<i64> = (0..tasks).collect();
+    Arc::new(Plan::new(graph, outputs).expect("the plan of a test is good"))
+}
+
+/// A run and the ledger that counts its values.
+pub(crate) struct Bench {
+    pub(crate) run: Run,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl Bench {
+    /// A run of a plan by so many workers. It can be asked what has ended.
+    pub(crate) fn new(plan: Arc<Plan>, workers: usize) -> Self {
+        Self::with_answers(plan, workers, &[])
+    }
+
+    /// The same, where the values of some tasks are known at the start.
+    pub(crate) fn with_answers(plan: Arc<Plan>, workers: usize, answers: &[(u32, i64)]) -> Self {
+        Self::any(1, plan, workers, answers, true)
+    }
+
+    /// A run that cannot be asked what has ended.
+    pub(crate) fn unobserved(plan: Arc<Plan>, workers: usize) -> Self {
+        Self::any(1, plan, workers, &[], false)
+    }
+
+    /// A run with this number.
+    pub(crate) fn numbered(id: u64, plan: Arc<Plan>, workers: usize) -> Self {
+        Self::any(id, plan, workers, &[], true)
+    }
+
+    fn any(
+        id: u64,
+        plan: Arc<Plan>,
+        workers: usize,
+        answers: &[(u32, i64)],
+        observed: bool,
+    ) -> Self {
+        let ledger = Arc::new(Ledger::new(workers));
+        let answers = answers.iter().map(|(task, value)| (TaskId(*task), Value::new(*value)));
+        let answers = answers.collect();
+        let run = Run::new(RunId(id), plan, workers, Arc::clone(&ledger), answers, observed);
+        Self { run, ledger }
+    }
+
+    /// What the worker takes by itself.
+    pub(crate) fn next(&self, worker: u32) -> Option<Ticket> {
+        self.run.next(WorkerId(worker))
+    }
+
+    /// Starts a task and calls it. Its inputs are given away where nobody else needs them.
+    pub(crate) fn call(&self, worker: u32, ticket: &Ticket) -> Value {
+        self.run.start(WorkerId(worker), ticket);
+        match self.run.call(WorkerId(worker), ticket, false).expect("the call is good") {
+            Outcome::Ready(value) => value,
+            Outcome::Later(_) => unreachable!("no task is asynchronous"),
+        }
+    }
+
+    /// Runs a task from its start to its end.
+    pub(crate) fn do_task(&self, worker: u32, ticket: Ticket) -> Completion {
+        let value = self.call(worker, &ticket);
+        let completion = self.run.complete(WorkerId(worker), ticket, value);
+        self.run.check_invariants();
+        completion
+    }
+
+    /// One worker alone runs whatever is left. Answers the tasks in the order of their starts.
+    pub(crate) fn finish(&self, worker: u32) -> Vec<u32> {
+        let mut order = Vec::new();
+        let mut next = self.next(worker);
+        while let Some(ticket) = next {
+            order.push(ticket.task().0);
+            next = self.do_task(worker, ticket).next;
+        }
+        order
+    }
+
+    /// How many values the ledger counts.
+    pub(crate) fn values(&self) -> u64 {
+        self.ledger.holdings().values
+    }
+
+    /// Tells the run how long a task takes.
+    pub(crate) fn tasks_take(&self, time: Duration) {
+        self.run.measured(1, time);
+        assert_eq!(self.run.task_time(), Some(time));
+    }
+}
+
+/// The tasks of some tickets, which are dropped.
+pub(crate) fn numbers(tickets: impl IntoIterator<Item = Ticket>) -> Vec<u32> {
+    tickets.into_iter().map(|ticket| ticket.task().0).collect()
+}
