@@ -14,7 +14,7 @@ use crate::actors::callbacks::CallbackErrors;
 use crate::actors::store::Store;
 use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
-    WorkerSettings, block_on, is_worker_thread,
+    WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
 };
 use crate::client::Client;
 use crate::config::Config;
@@ -321,7 +321,7 @@ impl Cluster {
     /// [`Error`] on an arbiter, which would be held up; the cluster ends all the same, but in its own
     /// time.
     pub fn shutdown_blocking(self) -> Result<(), Error> {
-        let blocking = Arbiter::try_current().is_some() || is_worker_thread();
+        let blocking = is_arbiter_thread() || is_worker_thread();
         drop(self);
         if blocking { Err(Kind::Blocking { call: "shutdown" }.into()) } else { Ok(()) }
     }
@@ -349,7 +349,7 @@ impl Deref for Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         let Some(ending) = self.take_ending() else { return };
-        if Arbiter::try_current().is_none() && !is_worker_thread() {
+        if !is_arbiter_thread() && !is_worker_thread() {
             return ending.end();
         }
         let reaper = std::thread::Builder::new().name("mobula-reaper".to_owned());

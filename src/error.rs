@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::actors::AskError;
 use crate::actors::store::ObjectError;
 use crate::engine::{Cause, Failure};
-use crate::graph::{BoxError, CallError, GraphError, Key};
+use crate::graph::{BoxError, CallError, GraphError, Key, WrongType};
 
 /// Why something could not be had from a cluster. Cloning is cheap.
 ///
@@ -176,9 +176,16 @@ impl fmt::Display for Error {
     }
 }
 
+/// The message with its causes: what `fn main() -> Result<(), mobula::Error>` prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Error").field(&self.0).finish()
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -192,6 +199,13 @@ impl std::error::Error for Error {
 impl From<GraphError> for Error {
     fn from(error: GraphError) -> Self {
         Kind::Graph(error).into()
+    }
+}
+
+impl From<WrongType> for Error {
+    fn from(error: WrongType) -> Self {
+        let (expected, found) = (error.expected(), error.value().type_name());
+        Kind::Result { key: None, expected, found }.into()
     }
 }
 

@@ -83,7 +83,8 @@ pub use engine::{Cause, Failure, Holdings};
 pub use error::Error;
 pub use graph::{
     Arg, Args, Argument, BoxError, BoxFuture, CallError, Func, Function, Graph, GraphError, Input,
-    Inputs, IntoFunc, Key, Node, Outcome, Outputs, Plan, Results, Task, TaskId, Writer, lit,
+    Inputs, IntoFunc, Key, Node, Outcome, Outputs, Plan, Results, Task, TaskId, Writer, WrongType,
+    lit,
 };
 pub use value::{Data, List, Opaque, Shared, Value};
 

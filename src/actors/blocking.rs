@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
+use actix::Arbiter;
+
 /// Wakes a parked thread.
 struct Unpark(Thread);
 
@@ -39,4 +41,12 @@ pub(crate) fn block_on<F: Future>(future: F, mut meanwhile: impl FnMut()) -> F::
         }
         meanwhile();
     }
+}
+
+/// True if actors live on this thread and run while it does not wait: then it must not be blocked.
+///
+/// actix keeps the name of its arbiter in the thread of a system that has ended, or has not begun to
+/// run; so what counts is that the runtime behind it is running here.
+pub(crate) fn is_arbiter_thread() -> bool {
+    Arbiter::try_current().is_some() && tokio::runtime::Handle::try_current().is_ok()
 }

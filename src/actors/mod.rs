@@ -26,13 +26,14 @@ pub use state::{AskError, StateRef};
 pub use store::StoreActor;
 pub use worker::WorkerActor;
 
-pub(crate) use blocking::block_on;
+pub(crate) use blocking::{block_on, is_arbiter_thread};
 pub(crate) use scheduler::{
     CancelRun, Close, Finished, PromisedObjects, Reply, StartWorkers, Submission, Submit,
 };
 pub(crate) use worker::{AsyncActor, Crew, WorkerSettings, is_worker_thread, wait_for};
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a panic said.
 fn panic_message(panic: Box<dyn Any + Send>) -> String {
@@ -43,4 +44,14 @@ fn panic_message(panic: Box<dyn Any + Send>) -> String {
             Err(_) => "no message".to_owned(),
         },
     }
+}
+
+/// As [`panic_message`], where nobody would take the place of what dies of a second panic: that of
+/// the payload when it is dropped.
+fn contained_panic_message(panic: Box<dyn Any + Send>) -> String {
+    catch_unwind(AssertUnwindSafe(|| panic_message(panic))).unwrap_or_else(|second| {
+        // Who knows what dropping this one would do.
+        std::mem::forget(second);
+        "no message".to_owned()
+    })
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use actix::{Actor, Addr, Arbiter, Context};
+use actix::{Actor, Addr, Context};
 use futures::channel::oneshot;
 
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
@@ -12,7 +12,7 @@ use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register,
 use crate::actors::store::{Maker, ObjectRef, Store, StoreStats};
 use crate::actors::{
     PromisedObjects, Reply, SchedulerActor, StateRef, Submission, Submit, block_on,
-    is_worker_thread, wait_for,
+    is_arbiter_thread, wait_for,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
@@ -395,18 +395,14 @@ pub(crate) fn typed<T: Data + Clone>(value: Value, key: &Key) -> Result<T, Error
 }
 
 pub(super) fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
-    // A worker's thread is no arbiter, and works on what it waits for.
-    if Arbiter::try_current().is_some() && !is_worker_thread() {
-        return Err(Kind::Blocking { call }.into());
-    }
-    Ok(())
+    if is_arbiter_thread() { Err(Kind::Blocking { call }.into()) } else { Ok(()) }
 }
 
 /// Plans a graph without holding up the arbiter of the caller, if there is one and the graph is large.
 pub(super) async fn plan_beside(graph: Arc<Graph>, outputs: Outputs) -> Result<Plan, Error> {
     /// Planning so many tasks takes about as long as handing them to another thread.
     const SMALL: usize = 1_000;
-    if graph.len() <= SMALL || Arbiter::try_current().is_none() {
+    if graph.len() <= SMALL || !is_arbiter_thread() {
         return Ok(Plan::new(graph, outputs)?);
     }
     let planned = actix_rt::task::spawn_blocking(move || Plan::new(graph, outputs)).await;

@@ -33,6 +33,6 @@ pub use dag::{Graph, Node, Writer};
 pub use error::GraphError;
 pub use function::{BoxError, BoxFuture, CallError, Func, Function, Input, Outcome};
 pub use key::Key;
-pub use outputs::{Outputs, Results};
+pub use outputs::{Outputs, Results, WrongType};
 pub use plan::{Inputs, Plan, TaskId};
 pub use typed::IntoFunc;

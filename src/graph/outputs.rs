@@ -75,6 +75,30 @@ macro_rules! keys {
     };
 }
 
+/// A result is not of the type that the caller expects.
+#[derive(Debug, thiserror::Error)]
+#[error("the result is of type {}, not {expected}", .value.type_name())]
+pub struct WrongType {
+    value: Value,
+    expected: &'static str,
+}
+
+impl WrongType {
+    fn expecting<T>(value: Value) -> Self {
+        Self { value, expected: std::any::type_name::<T>() }
+    }
+
+    /// The value itself.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The Rust name of the type that was expected.
+    pub fn expected(&self) -> &'static str {
+        self.expected
+    }
+}
+
 /// The values of the wanted keys, in the shape in which they were asked for.
 #[derive(Clone, Debug)]
 pub enum Results {
@@ -99,18 +123,18 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// Gives the value back if it is of another type.
-    pub fn into_data<T: Data + Clone>(self) -> Result<T, Value> {
-        self.into_value().take()
+    /// [`WrongType`] if it is of another type.
+    pub fn into_data<T: Data + Clone>(self) -> Result<T, WrongType> {
+        self.into_value().take().map_err(WrongType::expecting::<T>)
     }
 
     /// A typed pointer to the data, which is not copied.
     ///
     /// # Errors
     ///
-    /// Gives the value back if it is of another type.
-    pub fn into_shared<T: std::any::Any + Send + Sync>(self) -> Result<Shared<T>, Value> {
-        self.into_value().shared()
+    /// [`WrongType`] if it is of another type.
+    pub fn into_shared<T: std::any::Any + Send + Sync>(self) -> Result<Shared<T>, WrongType> {
+        self.into_value().shared().map_err(WrongType::expecting::<T>)
     }
 
     /// The data, if the answer is one value of type `T`.

@@ -24,6 +24,9 @@ pub type HookResult = Result<(), BoxError>;
 /// (`CallbackErrors::Log`). Hooks of tasks are called in the worker that runs the task, so several may
 /// run at once; they may block, and may ask state actors.
 ///
+/// The `posttask` hooks of an asynchronous task are called on the thread that awaits all futures, so they
+/// should not block for long there.
+///
 /// A task meets its hooks in this order: `graph_pretask`, `presubmit`, `postsubmit`, `graph_posttask`,
 /// `pretask`, the function, `posttask`.
 ///
@@ -230,6 +233,40 @@ pub trait Callback: Send + Sync + 'static {
         let _ = (key, attempt);
         Ok(())
     }
+}
+
+/// Passes every hook on to what the pointer points to.
+macro_rules! pass_on {
+    ($($hook:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        /// A callback that its owner keeps a pointer to.
+        impl<C: Callback + ?Sized> Callback for Arc<C> {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            $(fn $hook(&self, $($argument: $type),*) -> $answer {
+                (**self).$hook($($argument),*)
+            })*
+        }
+    };
+}
+
+pass_on! {
+    lookup(keys: &[&Key]) -> Result<Vec<Option<Value>>, BoxError>;
+    lookup_used(keys: &[&Key]) -> HookResult;
+    presubmit(task: &TaskView<'_>, key: &Key, deps: &ObjectRefs<'_>) -> Result<Option<Value>, BoxError>;
+    postsubmit(task: &TaskView<'_>, key: &Key, deps: &ObjectRefs<'_>, object_ref: &ObjectRef) -> HookResult;
+    pretask(key: &Key, object_refs: &ObjectRefs<'_>) -> Result<PreState, BoxError>;
+    posttask(key: &Key, result: &Value, pre_state: PreState) -> HookResult;
+    postsubmit_all(object_refs: &[ObjectRef], graph: &Plan) -> HookResult;
+    finish(result: &Results) -> HookResult;
+    graph_start(graph: &Plan) -> HookResult;
+    graph_start_state(graph: &Plan, state: &RunView<'_>) -> HookResult;
+    graph_pretask(key: &Key, graph: &Plan, state: &RunView<'_>) -> HookResult;
+    graph_posttask(key: &Key, graph: &Plan, state: &RunView<'_>) -> HookResult;
+    graph_finish(graph: &Plan, state: &RunView<'_>, errored: bool) -> HookResult;
+    error(key: &Key, failure: &Failure) -> HookResult;
+    retry(key: &Key, attempt: u32) -> HookResult;
 }
 
 /// What a hook may know of a task.

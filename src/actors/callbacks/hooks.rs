@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::super::panic_message;
+use super::super::contained_panic_message;
 use super::super::store::ObjectRef;
 use super::callback::{Callback, HookResult, ObjectRefs, PreState, RunView, TaskView};
 use crate::engine::{Cause, Failure, Run, TaskId};
@@ -51,7 +51,7 @@ impl HookSet {
         let error = match catch_unwind(AssertUnwindSafe(|| call(callback.as_ref()))) {
             Ok(Ok(answer)) => return Ok(Some(answer)),
             Ok(Err(error)) => error,
-            Err(panic) => format!("panicked: {}", panic_message(panic)).into(),
+            Err(panic) => format!("panicked: {}", contained_panic_message(panic)).into(),
         };
         let cause =
             Cause::Hook { callback: callback.name().to_owned(), hook, error: Arc::new(error) };
@@ -209,6 +209,6 @@ impl HookSet {
 
 impl std::fmt::Debug for HookSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.callbacks.iter().map(|callback| callback.name())).finish()
+        f.debug_list().entries(self.callbacks.iter().map(Callback::name)).finish()
     }
 }

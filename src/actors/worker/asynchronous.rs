@@ -4,15 +4,18 @@
 //! here, beside all others. When it is ready, the task completes in the lane that a run keeps for this,
 //! and a worker goes on with what became ready.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, Context, Handler, Message};
+use actix_rt::task::JoinHandle;
 use futures::FutureExt;
 
 use super::super::callbacks::PreStates;
-use super::super::panic_message;
+use super::super::contained_panic_message;
 use super::active::{ActiveRun, Report};
 use super::crew::Crew;
 use super::thread::{call_failed, fail_by_hook, fail_task, posttask};
@@ -21,18 +24,32 @@ use crate::graph::{BoxFuture, CallError};
 use crate::value::Value;
 
 /// Awaits asynchronous tasks.
+///
+/// Each future is a task of the arbiter: it is polled when it was woken and not with every other one,
+/// and a panic while it is dropped stays its own.
 pub(crate) struct AsyncActor {
+    end: End,
+    /// The number of the next future.
+    next: u64,
+    futures: Futures,
+}
+
+/// The futures of each run that goes on, by number, to be dropped when the run is over. A future that
+/// is ready takes itself out.
+type Futures = Rc<RefCell<BTreeMap<RunId, BTreeMap<u64, JoinHandle<()>>>>>;
+
+/// What it takes to end a task outside of any worker.
+#[derive(Clone)]
+struct End {
     crew: Arc<Crew>,
     /// The number by which a run knows completions outside of any worker.
     worker: WorkerId,
-    /// The futures of each run that goes on, to be dropped when it is over.
-    futures: HashMap<RunId, Vec<actix::SpawnHandle>>,
 }
 
 impl AsyncActor {
     pub(crate) fn new(crew: Arc<Crew>, workers: usize) -> Self {
         let worker = WorkerId(u32::try_from(workers).unwrap_or(u32::MAX));
-        Self { crew, worker, futures: HashMap::new() }
+        Self { end: End { crew, worker }, next: 0, futures: Futures::default() }
     }
 }
 
@@ -68,30 +85,36 @@ impl AwaitTask {
 impl Handler<AwaitTask> for AsyncActor {
     type Result = ();
 
-    fn handle(&mut self, task: AwaitTask, context: &mut Self::Context) {
+    fn handle(&mut self, task: AwaitTask, _: &mut Self::Context) {
         let AwaitTask { active, ticket, future, states } = task;
-        let run = active.run.id();
-        if !active.run.is_running() {
-            return;
+        let (run, number) = (active.run.id(), self.next);
+        self.next += 1;
+        let (end, futures) = (self.end.clone(), Rc::clone(&self.futures));
+        let is_wanted = active.run.is_running();
+        let awaited = actix_rt::spawn(async move {
+            if !is_wanted {
+                return;
+            }
+            let value = match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(error)) => Err(call_failed(CallError::Failed(error))),
+                Err(panic) => Err(Cause::Panic(contained_panic_message(panic))),
+            };
+            if let Some(of_run) = futures.borrow_mut().get_mut(&run) {
+                of_run.remove(&number);
+            }
+            match value {
+                Ok(value) => end.complete(&active, ticket, value, states),
+                Err(cause) => fail_task(&active, ticket, end.worker, cause),
+            }
+        });
+        if is_wanted {
+            self.futures.borrow_mut().entry(run).or_default().insert(number, awaited);
         }
-        let awaited = AssertUnwindSafe(future).catch_unwind().into_actor(self).map(
-            move |outcome, actor, _| {
-                let value = match outcome {
-                    Ok(Ok(value)) => Ok(value),
-                    Ok(Err(error)) => Err(call_failed(CallError::Failed(error))),
-                    Err(panic) => Err(Cause::Panic(panic_message(panic))),
-                };
-                match value {
-                    Ok(value) => actor.complete(&active, ticket, value, states),
-                    Err(cause) => fail_task(&active, ticket, actor.worker, cause),
-                }
-            },
-        );
-        self.futures.entry(run).or_default().push(context.spawn(awaited));
     }
 }
 
-impl AsyncActor {
+impl End {
     fn complete(&self, active: &Arc<ActiveRun>, ticket: Ticket, value: Value, states: PreStates) {
         if let Err(failure) = posttask(active, &ticket, &value, states) {
             return fail_by_hook(active, ticket, self.worker, failure);
@@ -117,9 +140,10 @@ pub(crate) struct ForgetRun {
 impl Handler<ForgetRun> for AsyncActor {
     type Result = ();
 
-    fn handle(&mut self, ForgetRun { run }: ForgetRun, context: &mut Self::Context) {
-        for future in self.futures.remove(&run).unwrap_or_default() {
-            context.cancel_future(future);
+    fn handle(&mut self, ForgetRun { run }: ForgetRun, _: &mut Self::Context) {
+        let futures = self.futures.borrow_mut().remove(&run).unwrap_or_default();
+        for future in futures.values() {
+            future.abort();
         }
     }
 }
