@@ -119,16 +119,12 @@ impl SchedulerActor {
 
     fn run_tasks(&mut self, worker: WorkerId, run: RunId, tasks: &[TaskId]) {
         let Some(entry) = self.runs.get_mut(&run) else { return };
-        let tickets = tasks.iter().filter_map(|task| entry.returned.remove(task)).collect();
-        let message = RunTasks { active: Arc::clone(&entry.active), tickets };
-        match self.workers.get(&worker) {
-            // If the worker dies before it reads this, its tickets are in no lane; a worker does not
-            // die between tasks.
-            Some(address) => address.do_send(message),
-            // The worker is being replaced: its successor finds the tasks in its lane.
-            None => {
-                message.tickets.into_iter().for_each(|t| message.active.run.put_back(worker, t));
-            }
+        for ticket in tasks.iter().filter_map(|task| entry.returned.remove(task)) {
+            entry.active.run.put_back(worker, ticket);
+        }
+        if let Some(address) = self.workers.get(&worker) {
+            // If the worker dies before it reads this, its successor finds the tasks in its lane.
+            address.do_send(RunTasks);
         }
     }
 

@@ -256,7 +256,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error`] if the graph is wrong. What fails later is told by [`gather`](Self::gather).
+    /// [`Error`] if the graph is wrong, or the cluster has ended. What fails later is told by [`gather`](Self::gather).
     ///
     /// # Examples
     ///
@@ -278,6 +278,9 @@ impl Client {
         graph: impl Into<Arc<Graph>>,
         keys: impl IntoIterator<Item: Into<Key>>,
     ) -> Result<Vec<ObjectRef>, Error> {
+        if self.is_closed() {
+            return Err(Kind::Closed.into());
+        }
         let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
         let plan = Arc::new(Plan::new(graph, keys.clone())?);
         let mut refs = Vec::with_capacity(keys.len());

@@ -60,7 +60,8 @@ fn futures_make_chains_and_fans_with_plain_tasks() {
         });
         let chain = (0..2000).fold(later.call(0), |last, _| delayed(inc).call(later.call(last)));
         assert_eq!(cluster.compute_blocking(&chain).unwrap(), 4001);
-        let fan: Vec<_> = (0..2000).map(|x| delayed(add).call((later.call(x), later.call(x)))).collect();
+        let fan: Vec<_> =
+            (0..2000).map(|x| delayed(add).call((later.call(x), later.call(x)))).collect();
         let plain: Vec<i64> = (0..2000).map(|x| 2 * (x + 1)).collect();
         assert_eq!(cluster.compute_all_blocking(&fan).unwrap(), plain);
         assert_eq!(held(&cluster), 0);
@@ -96,7 +97,10 @@ fn a_panic_of_a_future_is_that_of_its_task() {
         assert_eq!(error.to_string(), "task 'n' panicked: on purpose: too small");
         let error = cluster.get_blocking(graph! { "n" => (at_once, 1) }, "n").unwrap_err();
         assert_eq!(error.to_string(), "task 'n' panicked: on purpose: 1");
-        assert_eq!(data::<i64>(cluster.get_blocking(graph! { "n" => (panics, 2) }, "n").unwrap()), 2);
+        assert_eq!(
+            data::<i64>(cluster.get_blocking(graph! { "n" => (panics, 2) }, "n").unwrap()),
+            2
+        );
     });
 }
 
@@ -116,7 +120,10 @@ fn a_future_with_a_deadly_panic_harms_no_other_future() {
         assert!(error.is_panic() || error.is_worker_lost(), "{error}");
         sender.send(5).unwrap();
         assert_eq!(data::<i64>(other.wait().unwrap()), 5);
-        assert_eq!(data::<i64>(cluster.get_blocking(graph! { "n" => (deadly, 0) }, "n").unwrap()), 0);
+        assert_eq!(
+            data::<i64>(cluster.get_blocking(graph! { "n" => (deadly, 0) }, "n").unwrap()),
+            0
+        );
     });
 }
 
@@ -162,7 +169,7 @@ fn cancelling_a_run_drops_its_futures() {
 #[test]
 fn a_failure_beside_them_drops_the_futures_of_a_run() {
     watched(|| {
-        let cluster = cluster(1);
+        let cluster = cluster(2);
         let (dropped, drops) = channel();
         let (begun, begins) = channel();
         let begins = std::sync::Mutex::new(begins);

@@ -136,10 +136,11 @@ fn a_run_that_failed_can_be_run_again() {
     watched(|| {
         let cluster = cluster(2);
         let calls = std::sync::atomic::AtomicUsize::new(0);
-        let second = delayed(move || match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => Err("the first call fails"),
-            _ => Ok(5_i64),
-        });
+        let second =
+            delayed(move || match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => Err("the first call fails"),
+                _ => Ok(5_i64),
+            });
         let value = second.call(());
         assert!(cluster.compute_blocking(&value).unwrap_err().is_task_error());
         assert_eq!(cluster.compute_blocking(&value).unwrap(), 5);

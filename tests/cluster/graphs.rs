@@ -10,7 +10,9 @@ use crate::watchdog::watched;
 /// A result as text: numbers, and lists in brackets.
 fn shape(results: &Results) -> String {
     match results {
-        Results::Value(value) => value.clone().take::<i64>().map_or("?".to_owned(), |x| x.to_string()),
+        Results::Value(value) => {
+            value.clone().take::<i64>().map_or("?".to_owned(), |x| x.to_string())
+        }
         Results::List(items) => {
             format!("[{}]", items.iter().map(shape).collect::<Vec<_>>().join(" "))
         }
@@ -37,7 +39,8 @@ fn empty_graphs_and_graphs_of_literals_run_no_task() {
         let cluster = cluster(1);
         assert_eq!(shape(&cluster.get_blocking(Graph::new(), keys![]).unwrap()), "[]");
         assert_eq!(shape(&cluster.get_blocking(graph! { "x" => 1 }, keys![]).unwrap()), "[]");
-        let literals = graph! { "x" => 1, "y" => "x", "z" => "y", "text" => lit("manta".to_owned()) };
+        let literals =
+            graph! { "x" => 1, "y" => "x", "z" => "y", "text" => lit("manta".to_owned()) };
         let results = cluster.get_blocking(literals, keys!["z", "x", "text"]).unwrap().into_list();
         assert_eq!((shape(&results[0]), shape(&results[1])), ("1".to_owned(), "1".to_owned()));
         assert_eq!(results[2].get::<String>().unwrap(), "manta");
@@ -130,7 +133,8 @@ fn none_and_errors_are_values_like_others() {
 fn tasks_nest_in_arguments_to_any_depth() {
     watched(|| {
         let cluster = cluster(2);
-        let graph = graph! { "x" => (inc, 1), "z" => (add, (add, "x", (inc, "x")), (total, ["x", "x"])) };
+        let graph =
+            graph! { "x" => (inc, 1), "z" => (add, (add, "x", (inc, "x")), (total, ["x", "x"])) };
         assert_eq!(data::<i64>(cluster.get_blocking(graph, "z").unwrap()), 9);
 
         let mut deep = Task::new(Func::new(inc), [Arg::Key("x".into())]);

@@ -66,7 +66,8 @@ fn many_threads_mix_runs_that_succeed_fail_and_are_cancelled() {
                             }
                             2 => {
                                 let callback = CallbackBuilder::new().pretask(|_, _| Ok(None));
-                                let handle = cluster.run_with(Arc::clone(plan), vec![Arc::new(callback)]);
+                                let handle =
+                                    cluster.run_with(Arc::clone(plan), vec![Arc::new(callback)]);
                                 assert_eq!(data::<i64>(handle.wait().unwrap()), 20_100);
                             }
                             _ => {
@@ -110,7 +111,8 @@ fn ten_thousand_runs_one_after_another_leave_nothing() {
                 0 => assert_eq!(request.compute_blocking(&sum).unwrap(), 210),
                 1 => assert_eq!(cluster.compute_blocking(&later.call(&sum)).unwrap(), 211),
                 2 => {
-                    let refs = cluster.persist(Arc::clone(sum.plan().unwrap().graph()), [sum.key()]);
+                    let refs =
+                        cluster.persist(Arc::clone(sum.plan().unwrap().graph()), [sum.key()]);
                     let values = cluster.gather_blocking(&refs.unwrap()).unwrap();
                     assert_eq!(values[0].downcast_ref::<i64>(), Some(&210));
                 }

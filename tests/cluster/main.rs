@@ -18,6 +18,7 @@ mod watchdog;
 mod asynchronous;
 mod blocking;
 mod cancel;
+mod drops;
 mod faults;
 mod graphs;
 mod hooks;

@@ -1,6 +1,8 @@
 //! What is wrong with a graph or a call is told before or when it runs, by name.
 
-use mobula::{Arg, CallError, Cause, Error, Func, Graph, GraphError, Key, Task, delayed, graph, keys, lit};
+use mobula::{
+    Arg, CallError, Cause, Error, Func, Graph, GraphError, Key, Task, delayed, graph, keys, lit,
+};
 
 use crate::functions::{add, cluster, data, inc, total};
 use crate::watchdog::watched;
@@ -117,7 +119,8 @@ fn an_async_function_cannot_be_nested() {
         let later = |x: i64| async move { x };
         let error = error(graph! { "y" => (inc, (later, 1)) }, "y");
         let cause = &error.as_failure().unwrap().cause;
-        let nested = matches!(cause, Cause::Call(e) if matches!(**e, CallError::NestedAsync { .. }));
+        let nested =
+            matches!(cause, Cause::Call(e) if matches!(**e, CallError::NestedAsync { .. }));
         assert!(nested, "{error}");
         assert!(error.to_string().contains("give it a key of its own"), "{error}");
     });

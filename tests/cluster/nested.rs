@@ -123,7 +123,9 @@ fn a_task_gathers_what_it_has_persisted_with_one_worker() {
             }
             let refs = client.persist(graph, 0..count)?;
             let values = client.gather_blocking(&refs)?;
-            Ok::<_, mobula::Error>(values.iter().filter_map(|v| v.downcast_ref::<i64>()).sum::<i64>())
+            Ok::<_, mobula::Error>(
+                values.iter().filter_map(|v| v.downcast_ref::<i64>()).sum::<i64>(),
+            )
         });
         assert_eq!(cluster.compute_blocking(&task.call(100)).unwrap(), 5050);
         assert_eq!(held(&cluster), 0);

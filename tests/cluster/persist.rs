@@ -74,8 +74,11 @@ fn a_persisted_run_that_fails_tells_whoever_gathers() {
         let refs = cluster.persist(graph, ["y", "z"]).unwrap();
         let error = cluster.gather_blocking(&refs[..1]).unwrap_err();
         assert!(error.is_task_error());
-        assert_eq!(error.key().unwrap(), &Key::from("x"));
-        assert!(error.to_string().contains("'y'") && error.to_string().contains("no data"), "{error}");
+        assert_eq!(error.as_failure().unwrap().key, Some(Key::from("x")));
+        assert!(
+            error.to_string().contains("'y'") && error.to_string().contains("no data"),
+            "{error}"
+        );
         assert!(refs[0].value().is_none());
         let after = delayed(inc).call(Delayed::<i64>::from_ref(refs[0].clone()));
         let error = cluster.compute_blocking(&after).unwrap_err();
@@ -100,7 +103,7 @@ fn a_wrong_graph_is_told_at_once() {
 fn literals_and_nothing_can_be_persisted() {
     watched(|| {
         let cluster = cluster(1);
-        let refs = cluster.persist(graph! { "x" => 5, "y" => "x" }, ["y"]).unwrap();
+        let refs = cluster.persist(graph! { "x" => 5_i64, "y" => "x" }, ["y"]).unwrap();
         assert_eq!(cluster.gather_blocking(&refs).unwrap()[0].downcast_ref::<i64>(), Some(&5));
         assert!(cluster.persist(Graph::new(), Vec::<Key>::new()).unwrap().is_empty());
         assert!(cluster.gather_blocking(&[]).unwrap().is_empty());
@@ -112,12 +115,11 @@ fn hooks_see_persisted_runs() {
     watched(|| {
         let cluster = cluster(1);
         let (sender, finished) = std::sync::mpsc::channel();
-        let callback = CallbackBuilder::new().finish(move |results| {
-            drop(sender.send(results.values().len()));
-            Ok(())
-        });
+        let callback =
+            CallbackBuilder::new().finish(move |results| Ok(sender.send(results.values().len())?));
         let _guard = cluster.register(callback);
-        let refs = cluster.persist(graph! { "x" => (inc, 1), "y" => (inc, 2) }, ["x", "y"]).unwrap();
+        let refs =
+            cluster.persist(graph! { "x" => (inc, 1), "y" => (inc, 2) }, ["x", "y"]).unwrap();
         assert_eq!(finished.recv().unwrap(), 2);
         assert_eq!(cluster.gather_blocking(&refs).unwrap().len(), 2);
         drop(refs);
@@ -136,7 +138,8 @@ fn many_threads_gather_the_same_refs() {
         };
         let refs = cluster.persist(graph! { "x" => (wait, 7), "y" => (inc, "x") }, ["y"]).unwrap();
         std::thread::scope(|scope| {
-            let gather = || cluster.gather_blocking(&refs).unwrap()[0].clone().take::<i64>().unwrap();
+            let gather =
+                || cluster.gather_blocking(&refs).unwrap()[0].clone().take::<i64>().unwrap();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(gather)).collect();
             opener.open();
             for thread in threads {

@@ -92,7 +92,11 @@ fn many_threads_ask_at_once() {
         let counter = cluster.start_state(Counter::new()).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| (0..1000).for_each(|_| drop(counter.ask(Add(1)).unwrap())));
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        counter.ask(Add(1)).unwrap();
+                    }
+                });
             }
         });
         assert_eq!(counter.ask(Add(0)), Ok(8000));
@@ -135,7 +139,10 @@ fn an_actor_that_stops_in_the_middle_fails_the_run() {
             let error = cluster.with_callbacks([callback]).get_blocking(graph, parts).unwrap_err();
             assert!(error.is_hook());
             let told = error.to_string();
-            assert!(told.starts_with("hook pretask of callback counting failed for 'inc-"), "{told}");
+            assert!(
+                told.starts_with("hook pretask of callback counting failed for 'inc-"),
+                "{told}"
+            );
             assert!(told.contains("Counter has stopped, so it cannot answer"), "{told}");
             assert!(matches!(counter.ask(Add(1)), Err(AskError::Stopped { .. })));
             assert!(matches!(counter.tell(Add(1)), Err(AskError::Stopped { .. })));

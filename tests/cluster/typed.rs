@@ -14,9 +14,19 @@ fn functions_take_none_to_twelve_arguments() {
         let x = delayed(inc).call(0);
         assert_eq!(cluster.compute_blocking(&delayed(|| 5_i64).call(())).unwrap(), 5);
         assert_eq!(cluster.compute_blocking(&delayed(add).call((&x, 2))).unwrap(), 3);
-        let twelve = |a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64| {
-            [a, b, c, d, e, f, g, h, i, j, k, l].iter().sum::<i64>()
-        };
+        let twelve =
+            |a: i64,
+             b: i64,
+             c: i64,
+             d: i64,
+             e: i64,
+             f: i64,
+             g: i64,
+             h: i64,
+             i: i64,
+             j: i64,
+             k: i64,
+             l: i64| { [a, b, c, d, e, f, g, h, i, j, k, l].iter().sum::<i64>() };
         let sum = delayed(twelve).call((&x, 2, &x, 4, &x, 6, &x, 8, &x, 10, &x, 12));
         assert_eq!(cluster.compute_blocking(&sum).unwrap(), 48);
     });
@@ -45,7 +55,8 @@ fn a_list_of_handles_is_one_argument() {
         let parts: Vec<Delayed<i64>> = (0..1000).map(|x| delayed(inc).call(x)).collect();
         let by_value = delayed(total).call(&parts);
         let by_slice = delayed(|items: &[i64]| items.iter().sum::<i64>()).call(&parts);
-        let shared = delayed(|items: Vec<Shared<i64>>| items.iter().map(|x| **x).sum::<i64>()).call(&parts);
+        let shared =
+            delayed(|items: Vec<Shared<i64>>| items.iter().map(|x| **x).sum::<i64>()).call(&parts);
         let few = delayed(total).call([&parts[0], &parts[1]].map(Delayed::clone));
         let sums = cluster.compute_all_blocking((&by_value, &by_slice, &shared, &few)).unwrap();
         assert_eq!(sums, (500_500, 500_500, 500_500, 3));
@@ -133,7 +144,10 @@ fn own_types_travel() {
             route
         });
         let all = cluster.compute_all_blocking((&shown, &further.call(&route), &route)).unwrap();
-        let (eight, nine) = (Route { from: "EWR".to_owned(), miles: 8 }, Route { from: "EWR".to_owned(), miles: 9 });
+        let (eight, nine) = (
+            Route { from: "EWR".to_owned(), miles: 8 },
+            Route { from: "EWR".to_owned(), miles: 9 },
+        );
         assert_eq!(all, ("EWR: 8".to_owned(), nine, eight));
     });
 }

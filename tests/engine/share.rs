@@ -89,6 +89,16 @@ fn what_is_given_away_can_be_taken_on() {
 }
 
 #[test]
+fn who_has_roots_and_takes_more_keeps_both() {
+    let bench = Bench::new(independent(64), 2);
+    let mut all = numbers([bench.next(0), bench.next(1), take(&bench, 1)].into_iter().flatten());
+    all.extend(rest(&bench, 1));
+    all.extend(rest(&bench, 0));
+    all.sort_unstable();
+    assert_eq!(all, (0..64).collect::<Vec<_>>());
+}
+
+#[test]
 fn short_work_is_left_to_its_owner_unless_the_owner_stands_still() {
     let bench = Bench::new(independent(8), 1);
     bench.tasks_take(SHORT);

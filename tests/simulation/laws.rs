@@ -114,18 +114,15 @@ impl Laws {
         self.hold(change);
     }
 
-    /// What the engine made of a completion.
-    pub(crate) fn led_to(&self, run: &Run, task: TaskId, completion: &Completion) {
+    /// What the engine made of the completion of a task, in a run that went on until then or did not.
+    pub(crate) fn led_to(&self, run: &Run, task: TaskId, completion: &Completion, went_on: bool) {
         let sheet = self.sheet(run.id());
         let known = sheet.observed.then_some(task);
         let ended = run.has_ended(task).then_some(task);
         assert_eq!(ended, known, "law: an observed run knows what has ended");
-        if completion.ended {
-            assert_eq!(sheet.needed, sheet.ended, "law: a run ends with its last task");
-        }
-        if sheet.needed == sheet.ended {
-            assert!(!run.is_running(), "law: the last task ends its run");
-        }
+        let last = went_on && sheet.needed == sheet.ended;
+        assert_eq!(completion.ended, last, "law: a run ends with its last task, once");
+        assert_eq!(run.is_running(), went_on && !last, "law: the last task ends its run");
     }
 
     /// The loss of a worker is noticed. Answers what it was in.
@@ -281,8 +278,15 @@ impl Laws {
     }
 
     /// A run is over; its values go when nobody has it in hand any more.
-    pub(crate) fn over(&mut self, run: &Arc<Run>) {
-        assert_ne!(run.status(), Status::Running, "law: a run that is over says so");
+    pub(crate) fn over(&mut self, run: &Arc<Run>, outcome: RunOutcome) {
+        let sheet = self.sheet(run.id());
+        let status = match outcome {
+            _ if sheet.needed == sheet.ended => Status::Done,
+            RunOutcome::Done => unreachable!("a run that is done has ended all of its tasks"),
+            RunOutcome::Failed { .. } | RunOutcome::HookFailed => Status::Failed,
+            RunOutcome::Cancelled => Status::Cancelled,
+        };
+        assert_eq!(run.status(), status, "law: the first end of a run holds ({:?})", run.id());
         self.ending.push((run.id(), Arc::downgrade(run)));
     }
 

@@ -259,11 +259,12 @@ impl World<'_> {
         value: Value,
     ) -> Option<Ticket> {
         let task = ticket.task();
-        self.history.counts.late += u64::from(!run.is_running());
+        let went_on = run.is_running();
+        self.history.counts.late += u64::from(!went_on);
         self.history.note(self.now, Entry::Completed(worker, run.id(), task));
         self.laws.completed(run, task, &value);
         let completion = run.complete(worker, ticket, value);
-        self.laws.led_to(run, task, &completion);
+        self.laws.led_to(run, task, &completion, went_on);
         if completion.ended {
             self.send(What::Hear(Event::RunEnded { run: run.id() }));
         } else if completion.surplus {

@@ -24,10 +24,10 @@ pub(crate) fn cluster_threads() -> BTreeMap<u32, String> {
     threads
 }
 
-/// Waits until no thread of a cluster is left. A thread that was joined stays listed for a moment,
-/// and clusters that end in their own time tell nobody.
-pub(crate) fn until_no_cluster_threads() {
-    until(|| cluster_threads().is_empty());
+/// Waits until the clusters that were started since `before` have no thread left. A thread that was
+/// joined stays listed for a moment, and clusters that end in their own time tell nobody.
+pub(crate) fn until_no_more_threads_than(before: &BTreeMap<u32, String>) {
+    until(|| cluster_threads().keys().all(|thread| before.contains_key(thread)));
 }
 
 /// The memory that the process uses, in bytes.

@@ -111,7 +111,8 @@ impl HookSet {
         Ok(())
     }
 
-    /// All that is called when a worker takes a task on. `Some(value)` answers for the task.
+    /// All that is called when a worker takes a task on. `Some(value)` answers for the task. No hook is
+    /// called any more once the run is over.
     pub(crate) fn submit(&self, run: &Arc<Run>, task: TaskId) -> Result<Option<Value>, Failure> {
         let (plan, state) = (&**run.plan(), RunView { run });
         let (view, deps) = (TaskView { run, task }, ObjectRefs { run, task });
@@ -119,17 +120,24 @@ impl HookSet {
         self.each("graph_pretask", Some(key), |hooks| hooks.graph_pretask(key, plan, &state))?;
         let mut answer = None;
         for callback in self.callbacks.iter() {
+            if !run.is_running() {
+                return Ok(None);
+            }
             let ask = |hooks: &dyn Callback| hooks.presubmit(&view, key, &deps);
             let given = self.guarded(callback, "presubmit", Some(key), ask)?.flatten();
             answer = answer.or(given);
         }
-        if answer.is_none() {
+        if answer.is_none() && run.is_running() {
             let object_ref = ObjectRef::in_run(run, task);
             self.each("postsubmit", Some(key), |hooks| {
                 hooks.postsubmit(&view, key, &deps, &object_ref)
             })?;
         }
-        self.each("graph_posttask", Some(key), |hooks| hooks.graph_posttask(key, plan, &state))?;
+        if run.is_running() {
+            self.each("graph_posttask", Some(key), |hooks| {
+                hooks.graph_posttask(key, plan, &state)
+            })?;
+        }
         Ok(answer)
     }
 

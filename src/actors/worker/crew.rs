@@ -64,10 +64,6 @@ impl Crew {
         self.version.load(Ordering::Acquire)
     }
 
-    pub(crate) fn run(&self, id: RunId) -> Option<Arc<ActiveRun>> {
-        lock(&self.runs).iter().find(|active| active.run.id() == id).map(Arc::clone)
-    }
-
     pub(crate) fn add_run(&self, active: Arc<ActiveRun>) {
         self.change_runs(|runs| runs.push(active));
     }

@@ -100,21 +100,17 @@ impl Drop for WorkerActor {
     }
 }
 
-/// Start on a run: at these tasks, or at whatever there is if there are none.
-#[derive(Message)]
+/// There is something to run, in the worker's own lane or where all take from.
+///
+/// The tasks are not in the message: they would be lost with a worker that dies before it reads it.
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct RunTasks {
-    pub(crate) active: Arc<ActiveRun>,
-    pub(crate) tickets: Vec<Ticket>,
-}
+pub(crate) struct RunTasks;
 
 impl Handler<RunTasks> for WorkerActor {
     type Result = ();
 
-    fn handle(&mut self, RunTasks { active, tickets }: RunTasks, _: &mut Self::Context) {
-        for ticket in tickets {
-            active.run.put_back(self.id, ticket);
-        }
+    fn handle(&mut self, _: RunTasks, _: &mut Self::Context) {
         self.settings.crew.wake(self.id);
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct WorkerThread {
     crew: Arc<Crew>,
     /// Set by the actor when the thread is to end.
     stop: Arc<AtomicBool>,
+    /// The runs of the tasks that this thread is in, the innermost one last.
+    inside: RefCell<Vec<RunId>>,
     began: Instant,
 }
 
@@ -51,7 +53,7 @@ impl WorkerThread {
     pub(super) fn new(id: WorkerId, crew: Arc<Crew>, stop: Arc<AtomicBool>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of this worker's clock")]
         let began = Instant::now();
-        Self { id, crew, stop, began }
+        Self { id, crew, stop, inside: RefCell::default(), began }
     }
 
     /// Works until it is stopped. To be called once, on the worker's own thread.
@@ -173,6 +175,12 @@ impl WorkerThread {
 
     /// Works on one run until nothing of it is left for this worker, or until other runs' turn comes.
     fn work(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
+        self.inside.borrow_mut().push(active.run.id());
+        self.work_in_turn(active, first, version, several);
+        self.inside.borrow_mut().pop();
+    }
+
+    fn work_in_turn(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
         let run = &*active.run;
         if run.task_time().is_none() && self.crew.anybody_sleeps() && run.sharing_pays(self.id) {
             // Nobody knows yet how long a task takes, so the first one must not be waited for.
@@ -245,6 +253,10 @@ impl WorkerThread {
         let Some(hooks) = &active.hooks else { return Step::Left };
         if !hooks.is_retried(task) {
             let submitted = hooks.set.submit(run, task);
+            if !run.is_running() {
+                run.stop(self.id);
+                return Step::Left;
+            }
             hooks.submitted(run);
             match submitted {
                 Err(failure) => return self.fail_hook(active, ticket, failure),
@@ -302,15 +314,24 @@ impl WorkerThread {
         Step::Left
     }
 
-    /// Works on one run while a task of this thread waits for it; else waits a while.
-    fn help(&self, run: RunId) {
-        let active = self.crew.run(run).filter(|active| active.run.is_running());
-        let task = active.and_then(|active| {
-            let ticket = self.first_task(&active.run)?;
-            Some((active, ticket))
+    /// Works while a task of this thread waits for a run: on that run, or else on any other (what it
+    /// waits for may depend on that one), but on none that this thread is already inside of: else every
+    /// task that waits would start the next one like it, deeper and deeper on this stack. Without such
+    /// work, waits a while.
+    fn help(&self, awaited: RunId) {
+        let (version, runs) = self.crew.runs();
+        let is_awaited = |active: &&Arc<ActiveRun>| active.run.id() == awaited;
+        let others = runs.iter().rev().filter(|active| {
+            !is_awaited(active) && !self.inside.borrow().contains(&active.run.id())
         });
+        let task = runs
+            .iter()
+            .filter(is_awaited)
+            .chain(others)
+            .find_map(|active| Some((Arc::clone(active), self.first_task(&active.run)?)));
+        drop(runs);
         if let Some((active, ticket)) = task {
-            return self.work(&active, ticket, self.crew.version(), false);
+            return self.work(&active, ticket, version, true);
         }
         self.crew.waits();
         std::thread::park_timeout(NAP.0);

@@ -19,7 +19,8 @@ fn one_task_meets_its_hooks_in_the_documented_order() {
         let mut lines = recorder.lines();
         // This one is called beside the worker, which goes on.
         let all = lines.iter().position(|line| line.starts_with("postsubmit_all")).unwrap();
-        let (submitted, finish) = (position(&lines, "graph_posttask x"), position(&lines, "finish 2"));
+        let (submitted, finish) =
+            (position(&lines, "graph_posttask x"), position(&lines, "finish 2"));
         assert!(submitted < all && all < finish, "{lines:?}");
         assert_eq!(lines.remove(all), "postsubmit_all x of 1");
         let documented = [
@@ -57,10 +58,18 @@ fn several_callbacks_are_called_in_order_of_registration() {
         graph.set_retries(node, 1);
         graph.insert("y", (add, "x", "x"));
         request.get_blocking(graph, "y").unwrap();
-        for hook in ["graph_start", "lookup", "graph_start_state", "postsubmit_all", "finish", "graph_finish"] {
+        for hook in [
+            "graph_start",
+            "lookup",
+            "graph_start_state",
+            "postsubmit_all",
+            "finish",
+            "graph_finish",
+        ] {
             assert_eq!(callers(&first, hook, ""), "abcd", "{hook}");
         }
-        let hooks = ["graph_pretask", "presubmit", "postsubmit", "graph_posttask", "pretask", "posttask"];
+        let hooks =
+            ["graph_pretask", "presubmit", "postsubmit", "graph_posttask", "pretask", "posttask"];
         for hook in hooks {
             assert_eq!(callers(&first, hook, "x"), "abcd", "{hook}");
             assert_eq!(callers(&first, hook, "y"), "abcd", "{hook}");
@@ -83,17 +92,27 @@ fn each_task_meets_each_hook_once() {
             let recorder = Recorder::new();
             let mut graph = Graph::new();
             let parts: Vec<_> = (0..300_i64).map(|x| graph.add((inc, x))).collect();
-            let sums: Vec<_> = parts.windows(2).map(|pair| graph.add((add, pair[0], pair[1]))).collect();
+            let sums: Vec<_> =
+                parts.windows(2).map(|pair| graph.add((add, pair[0], pair[1]))).collect();
             let count = graph.len();
             cluster.with_callbacks([recorder.clone()]).get_blocking(graph, sums).unwrap();
-            for hook in ["graph_pretask", "presubmit", "postsubmit", "graph_posttask", "pretask", "posttask"] {
+            for hook in [
+                "graph_pretask",
+                "presubmit",
+                "postsubmit",
+                "graph_posttask",
+                "pretask",
+                "posttask",
+            ] {
                 let mut keys: Vec<_> = recorder.lines_with(hook);
                 assert_eq!(keys.len(), count, "{hook}");
                 keys.sort();
                 keys.dedup();
                 assert_eq!(keys.len(), count, "{hook}");
             }
-            for hook in ["graph_start", "graph_start_state", "postsubmit_all", "finish", "graph_finish"] {
+            for hook in
+                ["graph_start", "graph_start_state", "postsubmit_all", "finish", "graph_finish"]
+            {
                 assert_eq!(recorder.lines_with(hook).len(), 1, "{hook}");
             }
         }
@@ -105,7 +124,8 @@ fn postsubmit_all_is_called_after_the_last_submission_with_the_outputs() {
     watched(|| {
         let cluster = cluster(2);
         let recorder = Recorder::new();
-        let graph = graph! { "x" => (inc, 1), "y" => (inc, "x"), "z" => (add, "x", "y"), "w" => 7 };
+        let graph =
+            graph! { "x" => (inc, 1), "y" => (inc, "x"), "z" => (add, "x", "y"), "w" => 7_i64 };
         let request = cluster.with_callbacks([recorder.clone()]);
         request.get_blocking(graph, keys!["z", ["y", "w", "z"]]).unwrap();
         let lines = recorder.lines();
@@ -211,7 +231,7 @@ fn a_run_without_tasks_starts_and_finishes() {
         let cluster = cluster(1);
         let recorder = Recorder::new();
         let request = cluster.with_callbacks([recorder.clone()]);
-        let results = request.get_blocking(graph! { "x" => 5 }, "x").unwrap();
+        let results = request.get_blocking(graph! { "x" => 5_i64 }, "x").unwrap();
         assert_eq!(data::<i64>(results), 5);
         let lines = recorder.lines();
         assert_eq!(lines.first().unwrap(), "graph_start 0");

@@ -50,8 +50,10 @@ fn a_task_that_is_answered_for_meets_only_the_hooks_of_its_submission() {
         let graph = graph! { "x" => (never, 1), "y" => (inc, "x") };
         assert_eq!(data::<i64>(request.get_blocking(graph, "y").unwrap()), 11);
         let of_x = ["graph_pretask x", "presubmit x", "graph_posttask x"];
-        assert_eq!(recorder.lines_with("x"), of_x);
-        assert_eq!(recorder.lines_with("y").len(), 6);
+        assert_eq!(recorder.lines_with("x")[..3], of_x);
+        assert_eq!(recorder.lines_with("x")[3..], ["presubmit y x"]);
+        let of_y = ["graph_posttask", "pretask", "posttask"].map(|hook| recorder.lines_with(hook).len());
+        assert_eq!(of_y, [2, 1, 1]);
         assert_eq!(recorder.lines_with("postsubmit_all").len(), 1);
     });
 }
@@ -69,7 +71,8 @@ fn a_value_like_none_is_an_answer() {
         });
         let never = || -> Option<i64> { unreachable!("its value is known") };
         let is_none = |found: Option<i64>, (): ()| found.is_none();
-        let graph = graph! { "none" => (never,), "unit" => (|| (),), "z" => (is_none, "none", "unit") };
+        let graph =
+            graph! { "none" => (never,), "unit" => (|| (),), "z" => (is_none, "none", "unit") };
         let result = cluster.with_callbacks([callback]).get_blocking(graph, "z").unwrap();
         assert_eq!(result.get::<bool>(), Some(&true));
     });
@@ -93,9 +96,8 @@ fn an_answer_of_a_wrong_type_is_the_users_mistake() {
 fn every_task_of_a_run_can_be_answered_for() {
     watched(|| {
         let cluster = cluster(4);
-        let callback = CallbackBuilder::new().presubmit(|task, _, _| {
-            Ok(Some(Value::new(i64::from(task.priority()))))
-        });
+        let callback = CallbackBuilder::new()
+            .presubmit(|task, _, _| Ok(Some(Value::new(i64::from(task.priority())))));
         let never = |_: i64| -> i64 { unreachable!("its value is known") };
         let mut graph = mobula::Graph::new();
         let mut level: Vec<_> = (0..1000_i64).map(|x| graph.add((never, x))).collect();

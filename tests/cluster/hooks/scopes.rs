@@ -14,7 +14,8 @@ fn a_guard_that_is_dropped_unregisters() {
     watched(|| {
         let cluster = cluster(2);
         let recorder = Recorder::new();
-        let run = |key: &'static str| cluster.get_blocking(graph! { key => (inc, 1) }, key).unwrap();
+        let run =
+            |key: &'static str| cluster.get_blocking(graph! { key => (inc, 1) }, key).unwrap();
         run("before");
         let guard = cluster.register(recorder.clone());
         run("within");

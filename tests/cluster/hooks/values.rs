@@ -59,7 +59,8 @@ fn a_value_that_a_hook_keeps_survives_its_run() {
         cluster.with_callbacks([callback]).get_blocking(graph, "z").unwrap();
         assert_eq!(held(&cluster), 3);
         let refs = std::mem::take(&mut *kept.lock().unwrap());
-        let lengths = refs.iter().map(|r| r.value().unwrap().downcast_ref::<Vec<i64>>().unwrap().len());
+        let lengths =
+            refs.iter().map(|r| r.value().unwrap().downcast_ref::<Vec<i64>>().unwrap().len());
         assert_eq!(lengths.collect::<Vec<_>>(), [1000, 1001, 1002]);
         assert_eq!(cluster.gather_blocking(&refs).unwrap().len(), 3);
         drop(refs);
@@ -175,7 +176,11 @@ fn a_hook_may_answer_with_the_value_of_another_task() {
         let cluster = cluster(1);
         let callback = CallbackBuilder::new().presubmit(|_, key, deps| {
             let is_copy = key.as_str().as_deref() == Some("copy");
-            Ok(deps.iter().next().filter(|_| is_copy).and_then(|(_, object_ref)| object_ref.value()))
+            Ok(deps
+                .iter()
+                .next()
+                .filter(|_| is_copy)
+                .and_then(|(_, object_ref)| object_ref.value()))
         });
         let never = |_: Vec<i64>| -> Vec<i64> { unreachable!("its value is known") };
         let graph = graph! { "x" => (|| vec![1_i64, 2],), "copy" => (never, "x") };
