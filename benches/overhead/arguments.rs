@@ -1,11 +1,11 @@
 //! The command line: words that select what to measure, the number of rounds, a quick look.
 
-use crate::peers::{CRATES, ENGINES};
 use crate::sections::Topic;
 use crate::shapes::Kind;
 
 /// What is said when the command line makes no sense.
-const USAGE: &str = "usage: cargo bench --bench overhead -- [word...] [--rounds N] [--quick]
+const USAGE: &str =
+    "usage: cargo bench --bench overhead -- [word...] [--rounds N] [--quick] [--print]
 Words name sections, shapes and subjects; several of one sort add up, sorts restrict each other.";
 
 /// What to measure.
@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     /// How much to measure.
     pub(crate) extent: Extent,
+    /// Whether the figures are not to be written down.
+    only_print: bool,
     /// The arguments as given, to be named with the figures.
     pub(crate) given: Vec<String>,
 }
@@ -41,11 +43,12 @@ impl Arguments {
             given.iter().filter(|argument| *argument != "--bench").cloned().collect();
         let (mut topics, mut kinds, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
         let mut extent = if benchmarking { Extent::Whole } else { Extent::Smoke };
-        let mut rounds = None;
+        let (mut rounds, mut only_print) = (None, false);
         let mut rest = given.iter();
         while let Some(argument) = rest.next() {
             match argument.as_str() {
                 "--quick" => extent = Extent::Quick,
+                "--print" => only_print = true,
                 "--rounds" => {
                     let number = rest.next().and_then(|number| number.parse::<usize>().ok());
                     rounds = Some(number.filter(|&number| number > 0).ok_or(USAGE)?);
@@ -54,7 +57,9 @@ impl Arguments {
                     topics.push(word.to_owned());
                 }
                 word if Kind::named(word).is_some() => kinds.push(word.to_owned()),
-                word if crate::peers::named(word).is_some() => subjects.push(word.to_owned()),
+                word if Topic::ALL.iter().any(|topic| topic.subjects().contains(&word)) => {
+                    subjects.push(word.to_owned());
+                }
                 word => return Err(format!("`{word}` is not known\n{USAGE}\n{}", names())),
             }
         }
@@ -63,7 +68,7 @@ impl Arguments {
             Extent::Quick => 3,
             Extent::Smoke => 1,
         });
-        Ok(Self { topics, kinds, subjects, rounds, extent, given })
+        Ok(Self { topics, kinds, subjects, rounds, extent, only_print, given })
     }
 
     /// Whether this section is wanted.
@@ -85,7 +90,7 @@ impl Arguments {
     pub(crate) fn publishable(&self) -> bool {
         let nothing_left_out =
             self.topics.is_empty() && self.kinds.is_empty() && self.subjects.is_empty();
-        nothing_left_out && self.extent == Extent::Whole
+        nothing_left_out && self.extent == Extent::Whole && !self.only_print
     }
 
     /// The command that leads to these figures.
@@ -108,7 +113,11 @@ fn wanted(selected: &[String], name: &str) -> bool {
 fn names() -> String {
     let topics = Topic::ALL.iter().map(|topic| topic.name());
     let kinds = Kind::ALL.iter().map(|kind| kind.name());
-    let subjects = ENGINES.iter().chain(CRATES).map(|entry| entry.name);
-    let words: Vec<&str> = topics.chain(kinds).chain(subjects).collect();
+    let mut words: Vec<&str> = topics.chain(kinds).collect();
+    for subject in Topic::ALL.iter().flat_map(|topic| topic.subjects()) {
+        if !words.contains(&subject) {
+            words.push(subject);
+        }
+    }
     format!("words: {}", words.join(" "))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::measure::{Measured, Outcome};
 use crate::peers::{PLAIN, RAYON};
-use crate::report::Row;
+use crate::report::{Cost, Row};
 
 /// What every row says; the section adds its own name and figures.
 pub(crate) fn row(measured: &Measured, outcome: &Outcome) -> Row {
@@ -15,23 +15,26 @@ pub(crate) fn row(measured: &Measured, outcome: &Outcome) -> Row {
         |one: &Measured| -> Vec<f64> { one.times.iter().map(|time| micros(time.whole)).collect() };
     let until_result = |one: &Measured| median(one.times.iter().map(|time| micros(time.result)));
     let rayon = outcome.of(RAYON);
+    let rayons = outcome.measured.iter().filter(|one| one.entry.name.starts_with(RAYON));
+    let rayons: Vec<f64> = rayons.map(|one| median(wholes(one))).collect();
     let mut figures = BTreeMap::from([("us_until_result", until_result(measured))]);
     if let Some(rayon) = rayon {
         figures.insert("until_result_to_rayon", until_result(measured) / until_result(rayon));
     }
-    let times = wholes(measured);
-    let us_per_task = median(times.iter().copied());
+    let mut cost = Cost::new(&wholes(measured), outcome.tasks);
+    cost.ratio_to_rayon = rayon.map(|rayon| cost.us_per_task / median(wholes(rayon)));
+    if rayons.len() > 1 {
+        let fastest = rayons.iter().copied().fold(f64::INFINITY, f64::min);
+        figures.insert("ratio_to_fastest_rayon", cost.us_per_task / fastest);
+    }
     Row {
         bench: "",
         shape: outcome.kind.name().to_owned(),
         subject: measured.entry.name.to_owned(),
-        us_per_task,
-        ratio_to_rayon: rayon.map(|rayon| us_per_task / median(wholes(rayon))),
-        tasks: outcome.tasks,
-        rounds: times.len(),
-        us_min: times.iter().copied().fold(f64::INFINITY, f64::min),
-        us_max: times.iter().copied().fold(0.0, f64::max),
+        cost: Some(cost),
+        rounds: measured.times.len(),
         figures,
+        targets: Vec::new(),
     }
 }
 
@@ -76,8 +79,19 @@ pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// A number of things as a figure.
+#[expect(clippy::cast_precision_loss, reason = "nothing here is counted to 2^53")]
+pub(crate) fn number(count: usize) -> f64 {
+    count as f64
+}
+
+/// Microseconds.
+pub(crate) fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
 /// Bytes a task.
 #[expect(clippy::cast_precision_loss, reason = "no heap reaches 2^53 bytes")]
-fn per_task(bytes: isize, tasks: u32) -> f64 {
+pub(crate) fn per_task(bytes: isize, tasks: u32) -> f64 {
     bytes as f64 / f64::from(tasks)
 }

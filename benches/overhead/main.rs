@@ -1,8 +1,8 @@
 //! What a task costs: graphs of trivial and of busy tasks, run by the subjects of [`peers`] in
-//! interleaved rounds.
+//! interleaved rounds; and what Mobula's parts cost by themselves, beside what was promised.
 //!
-//! `cargo bench --bench overhead -- [word...] [--rounds N] [--quick]`. A complete run writes its
-//! figures to `benches/README.md` and `benches/results.json`; a selection only prints them. Run
+//! `cargo bench --bench overhead -- [word...] [--rounds N] [--quick] [--print]`. A complete run writes
+//! its figures to `benches/README.md` and `benches/results.json`; a selection only prints them. Run
 //! without cargo's `--bench`, as `cargo test --benches` does, it only tries everything once.
 
 #![expect(
@@ -16,20 +16,24 @@ use std::process::ExitCode;
 use std::thread::available_parallelism;
 
 use arguments::Arguments;
-use report::Section;
-use sections::Topic;
+use report::{Conditions, Section};
+use sections::{STARTUP_FLAG, Topic, serve_startup};
+use work::Unrest;
 
 mod alloc;
 mod arguments;
 mod child;
 mod figures;
+mod keyed;
 mod measure;
 mod peers;
 mod report;
+mod rounds;
 mod sections;
 mod shapes;
 mod subject;
 mod table;
+mod target;
 mod work;
 
 fn main() -> ExitCode {
@@ -50,10 +54,26 @@ fn bench() -> Result<(), Box<dyn Error>> {
     {
         return child::serve(rest, workers);
     }
+    if given.first().is_some_and(|flag| flag == STARTUP_FLAG) {
+        return serve_startup(workers);
+    }
     let arguments = Arguments::parse(&given)?;
-    let wanted = Topic::ALL.into_iter().filter(|&topic| arguments.wants_topic(topic));
-    let sections: Vec<Section> = wanted.map(|topic| topic.run(&arguments, workers)).collect();
-    let text = report::render(&sections, &arguments.command(), arguments.rounds, workers);
+    let load = report::load();
+    let mut unrest = Unrest::new();
+    let mut sections: Vec<Section> = Vec::new();
+    unrest.sample();
+    for topic in Topic::ALL.into_iter().filter(|&topic| arguments.wants_topic(topic)) {
+        sections.push(topic.run(&arguments, workers));
+        unrest.sample();
+    }
+    let conditions = Conditions {
+        command: arguments.command(),
+        rounds: arguments.rounds,
+        workers,
+        load,
+        unrest: unrest.factor(),
+    };
+    let text = report::render(&sections, &conditions);
     println!("\n{text}");
     if arguments.publishable() {
         report::publish("overhead", &text, &sections)?;

@@ -112,8 +112,54 @@ impl Shape {
             Kind::Narrow => layered(&mut inputs, tasks / 10, 10, 3),
             Kind::Ladder => layered(&mut inputs, tasks / 2, 2, 2),
         }
+        Self::of(inputs)
+    }
+
+    /// `depth` layers of `width` tasks, three inputs each, and a merge, as [`Kind::Layers`].
+    pub(crate) fn layers(depth: u32, width: u32) -> Self {
+        let mut inputs = Edges::default();
+        layered(&mut inputs, depth, width, 3.min(width as usize));
+        Self::of(inputs)
+    }
+
+    /// `count` chains of `length` tasks that know nothing of each other, and a merge of their ends.
+    pub(crate) fn chains(count: u32, length: u32) -> Self {
+        let mut inputs = Edges::default();
+        for task in 0..count * length {
+            inputs.push(task.checked_sub(1).filter(|_| task % length > 0));
+        }
+        inputs.push((1..=count).map(|chain| chain * length - 1));
+        Self::of(inputs)
+    }
+
+    /// Each task takes its predecessor and two random ones of all that come before: the inputs lie
+    /// anywhere in memory, and values live long.
+    pub(crate) fn scattered(tasks: u32) -> Self {
+        let mut inputs = Edges::default();
+        let mut random = Random(0x0073_6361_7474_6572);
+        for task in 0..tasks {
+            let mut picked: Vec<u32> = task.checked_sub(1).into_iter().collect();
+            while picked.len() < 3.min(task as usize) {
+                let other = random.below(task);
+                if !picked.contains(&other) {
+                    picked.push(other);
+                }
+            }
+            inputs.push(picked);
+        }
+        Self::of(inputs)
+    }
+
+    /// One task that needs nothing.
+    pub(crate) fn single() -> Self {
+        let mut inputs = Edges::default();
+        inputs.push([]);
+        Self::of(inputs)
+    }
+
+    fn of(inputs: Edges) -> Self {
         let dependents = inputs.reversed();
-        let expected = evaluate(&inputs);
+        let expected = evaluate(&inputs, u64::from);
         Self { inputs, dependents, expected }
     }
 
@@ -150,6 +196,11 @@ impl Shape {
     /// The value that the output must have.
     pub(crate) fn expected(&self) -> u64 {
         self.expected
+    }
+
+    /// The value of the output if each task adds one to the sum of its inputs.
+    pub(crate) fn expected_of_ones(&self) -> u64 {
+        evaluate(&self.inputs, |_| 1)
     }
 }
 
@@ -232,12 +283,12 @@ fn layered(inputs: &mut Edges, depth: u32, width: u32, fan: usize) {
     inputs.push((depth - 1) * width..depth * width);
 }
 
-/// The value of the last task, by one pass in numerical order.
-fn evaluate(inputs: &Edges) -> u64 {
+/// The value of the last task, by one pass in numerical order; `own` is what a task adds by itself.
+fn evaluate(inputs: &Edges, own: impl Fn(u32) -> u64) -> u64 {
     let mut values: Vec<u64> = Vec::with_capacity(inputs.rows() as usize);
     for task in 0..inputs.rows() {
         let sum = inputs.of(task).iter().map(|&input| values[input as usize]);
-        values.push(sum.fold(u64::from(task), u64::wrapping_add));
+        values.push(sum.fold(own(task), u64::wrapping_add));
     }
     values.pop().expect("every shape has a task")
 }
@@ -248,11 +299,11 @@ fn count(length: usize) -> u32 {
 }
 
 /// The `SplitMix64` generator (Steele, Lea, Flood 2014): the same numbers on every machine.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// A number below `bound`, evenly enough for this purpose.
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -70,6 +70,40 @@ pub(crate) fn number(value: &Value) -> u64 {
     *value.downcast_ref().expect("every task gives a u64")
 }
 
+/// How restless the machine is: a fixed stretch of arithmetic, timed now and then.
+///
+/// It says nothing of caches and memory, for which neighbours on the same machine compete as well.
+pub(crate) struct Unrest {
+    fastest: Duration,
+    /// The greatest mean of a sample.
+    slowest: Duration,
+}
+
+impl Unrest {
+    /// Nothing is known yet.
+    pub(crate) fn new() -> Self {
+        Self { fastest: Duration::MAX, slowest: Duration::ZERO }
+    }
+
+    /// Takes a sample of some tens of milliseconds, long enough to lose the core in it if others want it.
+    pub(crate) fn sample(&mut self) {
+        const STEPS: u64 = 1 << 18;
+        const STRETCHES: u32 = 100;
+        let mut total = Duration::ZERO;
+        for _ in 0..STRETCHES {
+            let (time, ()) = timed(|| spin(STEPS));
+            self.fastest = self.fastest.min(time);
+            total += time;
+        }
+        self.slowest = self.slowest.max(total / STRETCHES);
+    }
+
+    /// How many times longer than at its best the stretch took on average in the worst sample.
+    pub(crate) fn factor(&self) -> f64 {
+        self.slowest.as_secs_f64() / self.fastest.as_secs_f64()
+    }
+}
+
 /// A chain of dependent multiplications that the compiler can neither shorten nor drop.
 fn spin(steps: u64) {
     let mut state = black_box(steps | 1);

@@ -452,10 +452,10 @@ impl Function for Same {
 /// ```
 #[macro_export]
 macro_rules! graph {
-    ($($key:expr => $node:expr),* $(,)?) => {{
-        #[allow(unused_mut, reason = "an empty graph inserts nothing")]
+    () => { $crate::Graph::new() };
+    ($($key:expr => $node:expr),+ $(,)?) => {{
         let mut graph = $crate::Graph::new();
-        $(graph.insert($key, $node);)*
+        $(graph.insert($key, $node);)+
         graph
     }};
 }

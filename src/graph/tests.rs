@@ -12,6 +12,7 @@ fn add(x: i64, y: i64) -> i64 {
     x + y
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a list as one argument is what is tested")]
 fn total(items: Vec<i64>) -> i64 {
     items.iter().sum()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula::{CallbackBuilder, Cluster, Data, Error, Graph, Plan, Results, graph};
+use mobula::{CallbackBuilder, Cluster, Data, Error, Graph, Plan, Results, Shared, graph};
 
 use crate::bomb::{ON_PURPOSE, quiet};
 use crate::functions::{cluster, data, held, inc};
@@ -68,13 +68,16 @@ fn released_by_a_worker() {
 #[test]
 fn released_after_an_asynchronous_task() {
     watched(|| {
-        let cluster = cluster(1);
-        let later = |_: mobula::Shared<i64>, _: Vec<i64>| async { 1_i64 };
-        let graph = graph! { "t" => (touchy,), "a" => (later, "t"), "b" => (inc, "a") };
-        assert_told(cluster.get_blocking(graph, "b"));
-        assert_sound(&cluster);
-        let keeps = |_: &Touchy| async { 1_i64 };
-        let _ = keeps;
+        for retries in [0, 1] {
+            let cluster = cluster(1);
+            let later = |_: Shared<Touchy>| async { 1_i64 };
+            let mut graph = graph! { "t" => (touchy,), "b" => (inc, "a") };
+            let node = graph.insert("a", (later, "t"));
+            // With retries the value is kept until the task has succeeded.
+            graph.set_retries(node, retries);
+            assert_told(cluster.get_blocking(graph, "b"));
+            assert_sound(&cluster);
+        }
     });
 }
 

@@ -209,10 +209,10 @@ fn random_graphs_equal_plain_evaluation() {
             }
             let keys: Vec<Key> = (0..500_u32).map(|number| ("x", number).into()).collect();
             let plan = Arc::new(Plan::new(graph, keys).unwrap());
-            for cluster in &clusters {
-                let results: Vec<i64> = data(cluster.run(Arc::clone(&plan)).wait().unwrap());
-                assert_eq!(results, plain, "seed {seed}, {} workers", cluster.workers());
-                assert_eq!(held(cluster), 0);
+            for pool in &clusters {
+                let results: Vec<i64> = data(pool.run(Arc::clone(&plan)).wait().unwrap());
+                assert_eq!(results, plain, "seed {seed}, {} workers", pool.workers());
+                assert_eq!(held(pool), 0);
             }
         }
     });

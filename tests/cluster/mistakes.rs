@@ -156,3 +156,11 @@ fn a_cluster_needs_a_sensible_number_of_workers() {
         }
     });
 }
+
+#[test]
+fn a_cluster_needs_a_stack_that_can_be_had() {
+    watched(|| {
+        let error = mobula::Cluster::builder().workers(1).stack_size(1 << 60).start().unwrap_err();
+        assert!(error.to_string().starts_with("the cluster cannot start"), "{error}");
+    });
+}

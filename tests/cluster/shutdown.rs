@@ -163,6 +163,43 @@ fn at_any_moment_of_many_runs() {
 }
 
 #[test]
+fn every_run_that_started_hears_of_its_end() {
+    leaves_nothing(|| {
+        let plan = Arc::new(long_plan());
+        for round in 0..50_usize {
+            let cluster = cluster(1 + round % 2);
+            let (started, starts) = channel();
+            let (finished, ends) = channel();
+            let callback = CallbackBuilder::new()
+                .graph_start(move |_| Ok(started.send(())?))
+                .graph_finish(move |_, _, errored| Ok(finished.send(errored)?));
+            let run = cluster.run_with(Arc::clone(&plan), vec![Arc::new(callback)]);
+            starts.recv().unwrap();
+            drop(cluster);
+            let end = run.wait();
+            assert_eq!(ends.try_iter().collect::<Vec<_>>(), [end.is_err()], "round {round}");
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_was_a_system_before_is_like_any_other() {
+    leaves_nothing(|| {
+        let before = System::new();
+        before.block_on(async {
+            let cluster = Cluster::builder().workers(1).start().unwrap();
+            cluster.shutdown().await;
+        });
+        drop(before);
+        let cluster = cluster(1);
+        let witnesses = witnesses(&cluster);
+        assert_eq!(inc_once(&cluster), 2);
+        cluster.shutdown_blocking().unwrap();
+        assert!(witnesses.are_gone());
+    });
+}
+
+#[test]
 fn inside_an_actix_system_nothing_is_left() {
     leaves_nothing(|| {
         System::new().block_on(async {

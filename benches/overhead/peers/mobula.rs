@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula::{
-    CallError, CallbackBuilder, CallbackGuard, Cluster, Func, Function, Graph, Input, Node,
+    CallError, CallbackBuilder, CallbackGuard, Client, Cluster, Func, Function, Graph, Input, Node,
     Outcome, Plan, Task, Value,
 };
 
@@ -19,7 +19,7 @@ pub(crate) fn start(workers: usize) -> Result<Box<dyn Subject>, Failure> {
 /// Starts a cluster with one `pretask`/`posttask` pair that hands a number from one to the other.
 pub(crate) fn start_with_hooks(workers: usize) -> Result<Box<dyn Subject>, Failure> {
     let cluster = cluster(workers)?;
-    let pair = CallbackBuilder::new().around(|_, _| (), |_, _, ()| Ok(()));
+    let pair = CallbackBuilder::new().around(|_, _| 1_u64, |_, _, _one: u64| Ok(()));
     let hooks = Some(cluster.register(pair));
     Ok(Box::new(Mobula { cluster, _hooks: hooks, plan: None }))
 }
@@ -37,30 +37,51 @@ struct Mobula {
 
 impl Subject for Mobula {
     fn prepare(&mut self, shape: &Arc<Shape>, work: Work) -> Result<(), Failure> {
-        let mut graph = Graph::with_capacity(shape.tasks() as usize);
-        let mut nodes: Vec<Node> = Vec::with_capacity(shape.tasks() as usize);
-        for task in shape.ids() {
-            let inputs = shape.inputs(task).iter().map(|input| nodes[*input as usize]);
-            let func = Func::from_function(Body { task, work });
-            let node = graph.add(Task::new(func, inputs));
-            nodes.push(node);
-        }
-        let output = nodes[shape.output() as usize];
-        self.plan = Some(Arc::new(Plan::new(graph, output)?));
+        self.plan = Some(Arc::new(plan(shape, work)?));
         Ok(())
     }
 
     fn run(&mut self) -> Result<u64, Failure> {
         let plan = self.plan.as_ref().ok_or("nothing is prepared")?;
-        let results = self.cluster.run(Arc::clone(plan)).wait()?;
-        Ok(*results.get::<u64>().ok_or("the result is no number")?)
+        run(&self.cluster, plan)
     }
 
-    /// The run's memory is freed when its results are gathered, within `run`.
-    fn release(&mut self) {}
+    fn release(&mut self) {
+        if let Some(plan) = &self.plan {
+            wait_for_release(plan);
+        }
+    }
 
     fn clear(&mut self) {
         self.plan = None;
+    }
+}
+
+/// The plan of a shape, under automatic keys.
+pub(crate) fn plan(shape: &Shape, work: Work) -> Result<Plan, Failure> {
+    let mut graph = Graph::with_capacity(shape.tasks() as usize);
+    let mut nodes: Vec<Node> = Vec::with_capacity(shape.tasks() as usize);
+    for task in shape.ids() {
+        let inputs = shape.inputs(task).iter().map(|input| nodes[*input as usize]);
+        let func = Func::from_function(Body { task, work });
+        let node = graph.add(Task::new(func, inputs));
+        nodes.push(node);
+    }
+    let output = nodes[shape.output() as usize];
+    Ok(Plan::new(graph, output)?)
+}
+
+/// Runs a plan and answers the value of its output.
+pub(crate) fn run(client: &Client, plan: &Arc<Plan>) -> Result<u64, Failure> {
+    let results = client.run(Arc::clone(plan)).wait()?;
+    Ok(*results.get::<u64>().ok_or("the result is no number")?)
+}
+
+/// Waits until nothing of the last run is left. Its memory is freed by whoever lets go of it last,
+/// which may be a worker or the scheduler a moment after the result is there; a run holds its plan.
+pub(crate) fn wait_for_release(plan: &Arc<Plan>) {
+    while Arc::strong_count(plan) > 1 {
+        std::thread::yield_now();
     }
 }
 

@@ -6,7 +6,7 @@ mod countdown;
 mod dag_exec;
 mod dagrs;
 mod dagx;
-mod mobula;
+pub(crate) mod mobula;
 mod plain;
 mod rayon;
 mod taskflowrs;

@@ -143,12 +143,12 @@ impl HookSet {
 
     pub(crate) fn pretask(&self, run: &Arc<Run>, task: TaskId) -> Result<PreStates, Failure> {
         let (key, inputs) = (run.plan().key(task), ObjectRefs { run, task });
-        let one = |callback| {
-            let state =
-                self.guarded(callback, "pretask", Some(key), |hooks| hooks.pretask(key, &inputs));
-            state.map(Option::flatten)
-        };
-        self.callbacks.iter().map(one).collect()
+        let mut states = PreStates::new();
+        for callback in self.callbacks.iter() {
+            let pretask = |hooks: &dyn Callback| hooks.pretask(key, &inputs);
+            states.push(self.guarded(callback, "pretask", Some(key), pretask)?.flatten());
+        }
+        Ok(states)
     }
 
     pub(crate) fn posttask(

@@ -52,7 +52,8 @@ fn a_task_that_is_answered_for_meets_only_the_hooks_of_its_submission() {
         let of_x = ["graph_pretask x", "presubmit x", "graph_posttask x"];
         assert_eq!(recorder.lines_with("x")[..3], of_x);
         assert_eq!(recorder.lines_with("x")[3..], ["presubmit y x"]);
-        let of_y = ["graph_posttask", "pretask", "posttask"].map(|hook| recorder.lines_with(hook).len());
+        let of_y =
+            ["graph_posttask", "pretask", "posttask"].map(|hook| recorder.lines_with(hook).len());
         assert_eq!(of_y, [2, 1, 1]);
         assert_eq!(recorder.lines_with("postsubmit_all").len(), 1);
     });

@@ -1,4 +1,5 @@
-//! The sections of the report: which subjects run which graphs, and how their figures are laid out.
+//! The sections in which whole graphs are run by Mobula and its peers: the cost of trivial tasks in
+//! large graphs and in small ones, and the efficiency with busy tasks.
 
 use std::time::Duration;
 
@@ -10,31 +11,32 @@ use crate::report::{Row, Section};
 use crate::shapes::{Kind, Scale};
 use crate::subject::Entry;
 use crate::table::pivot;
+use crate::target::Target;
 use crate::work::Work;
 
 /// How long a busy task lasts.
 const BUSY: Duration = Duration::from_micros(20);
 
-/// What a section is about.
+/// What the subjects race over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Topic {
+pub(crate) enum Race {
     /// Trivial tasks in large graphs.
     Overhead,
-    /// Trivial tasks in graphs that every crate for task graphs can finish.
+    /// Trivial tasks in small graphs, with the crates for task graphs.
     Crates,
+    /// The same in graphs of the largest size that all of these crates finish within seconds.
+    LargerCrates,
     /// Tasks that keep a core busy.
     Efficiency,
 }
 
-impl Topic {
-    /// All sections, in the order of the report.
-    pub(crate) const ALL: [Self; 3] = [Self::Overhead, Self::Crates, Self::Efficiency];
-
+impl Race {
     /// The name that stands in the rows and is given on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Overhead => "overhead",
             Self::Crates => "crates",
+            Self::LargerCrates => "crates_10k",
             Self::Efficiency => "efficiency",
         }
     }
@@ -51,11 +53,12 @@ impl Topic {
         for &kind in self.kinds().iter().filter(|&&kind| arguments.wants_kind(kind)) {
             println!("{}: {}", self.name(), kind.name());
             let scale = self.scale(arguments.extent);
-            let rounds = arguments.rounds;
+            let rounds = self.rounds(arguments);
             let outcome = Match { kind, scale, work, entries: &entries, rounds, workers }.run();
             rows.extend(outcome.measured.iter().map(|one| self.row(one, &outcome, workers)));
             notes.extend(outcome.notes);
         }
+        self.judge(&mut rows);
         Section { text: self.text(&rows), rows, notes }
     }
 
@@ -64,7 +67,9 @@ impl Topic {
         let without_variants = ENGINES.iter().filter(|entry| !entry.variant).copied();
         match self {
             Self::Overhead => ENGINES.to_vec(),
-            Self::Crates => without_variants.chain(CRATES.iter().copied()).collect(),
+            Self::Crates | Self::LargerCrates => {
+                without_variants.chain(CRATES.iter().copied()).collect()
+            }
             Self::Efficiency => without_variants.collect(),
         }
     }
@@ -72,7 +77,7 @@ impl Topic {
     /// The shapes.
     fn kinds(self) -> &'static [Kind] {
         match self {
-            Self::Overhead | Self::Crates => &Kind::ALL,
+            Self::Overhead | Self::Crates | Self::LargerCrates => &Kind::ALL,
             Self::Efficiency => &[Kind::Independent, Kind::Chain, Kind::Tree, Kind::Layers],
         }
     }
@@ -83,15 +88,25 @@ impl Topic {
             (Self::Crates, _) | (_, Extent::Smoke) | (Self::Efficiency, Extent::Quick) => {
                 Scale::Small
             }
-            (Self::Overhead, Extent::Quick) | (Self::Efficiency, Extent::Whole) => Scale::Tenth,
+            (Self::LargerCrates, _)
+            | (Self::Overhead, Extent::Quick)
+            | (Self::Efficiency, Extent::Whole) => Scale::Tenth,
             (Self::Overhead, Extent::Whole) => Scale::Full,
+        }
+    }
+
+    /// The number of timed rounds; some crates take a third of a second for one of the larger graphs.
+    fn rounds(self, arguments: &Arguments) -> usize {
+        match self {
+            Self::Overhead | Self::Crates | Self::Efficiency => arguments.rounds,
+            Self::LargerCrates => arguments.rounds.min(5),
         }
     }
 
     /// What the tasks do.
     fn work(self) -> Work {
         match self {
-            Self::Overhead | Self::Crates => Work::Trivial,
+            Self::Overhead | Self::Crates | Self::LargerCrates => Work::Trivial,
             Self::Efficiency => Work::lasting(BUSY),
         }
     }
@@ -107,12 +122,64 @@ impl Topic {
             // The engines' figures at the crates' size must not pass for those of large graphs.
             Self::Crates if is_engine => row.subject += "@2000",
             Self::Crates => {}
+            Self::LargerCrates => row.subject += "@10000",
             Self::Efficiency => {
                 row.shape += "_20us";
                 row.figures.extend(efficiency(measured, outcome, workers));
             }
         }
         row
+    }
+
+    /// Adds to Mobula's rows what was promised for them.
+    fn judge(self, rows: &mut [Row]) {
+        let cost = |rows: &[Row], shape: &str, subject: &str| {
+            let row = rows.iter().find(|row| row.shape == shape && row.subject == subject);
+            row.and_then(Row::us_per_task)
+        };
+        for at in 0..rows.len() {
+            let (row, shape) = (&rows[at], rows[at].shape.clone());
+            let promised = |what: String| format!("{}: {shape}, {what}", self.name());
+            let mut targets = Vec::new();
+            match (self, row.subject.as_str(), row.us_per_task()) {
+                (Self::Overhead, "mobula", Some(own)) => {
+                    if let Some(ratio) = row.ratio_to_rayon() {
+                        let promise = promised("times rayon".to_owned());
+                        targets.push(Target::at_most(promise, ratio, 1.5, ""));
+                    }
+                    if let Some(tokio) = cost(rows, &shape, "tokio") {
+                        let promise = promised("times tokio".to_owned());
+                        targets.push(Target::at_most(promise, own / tokio, 1.0, ""));
+                    }
+                }
+                (Self::Crates, "mobula@2000", Some(own))
+                | (Self::LargerCrates, "mobula@10000", Some(own)) => {
+                    let size = if self == Self::Crates { "" } else { "@10000" };
+                    for peer in ["dag_exec", "taskflowrs", "dagrs"] {
+                        if let Some(its) = cost(rows, &shape, &format!("{peer}{size}")) {
+                            let promise = promised(format!("times faster than {peer}"));
+                            targets.push(Target::at_least(promise, its / own, 5.0, ""));
+                        }
+                    }
+                }
+                (Self::Efficiency, "mobula", Some(_)) if row.figures.contains_key("efficiency") => {
+                    let efficiency = |bound| {
+                        let promise = promised("parallel efficiency".to_owned());
+                        Target::at_least(promise, row.figure("efficiency"), bound, "")
+                    };
+                    targets.push(match shape.as_str() {
+                        "chain_20us" => {
+                            let promise = promised("times the plain loop".to_owned());
+                            Target::at_most(promise, row.figure("ratio_to_plain"), 1.03, "")
+                        }
+                        "layers_20us" => efficiency(0.8),
+                        _ => efficiency(0.9),
+                    });
+                }
+                _ => {}
+            }
+            rows[at].targets = targets;
+        }
     }
 
     /// The section as it stands in the report.
@@ -134,6 +201,10 @@ impl Topic {
                 "### Crates for task graphs, at 2,000 tasks: µs a task (ratio to rayon there)\n\n{}",
                 pivot(rows, |row| Some(time_and_ratio(row))),
             ),
+            Self::LargerCrates => format!(
+                "### The same at 10,000 tasks\n\n{}",
+                pivot(rows, |row| Some(time_and_ratio(row))),
+            ),
             Self::Efficiency => format!(
                 "### Tasks of 20 µs: parallel efficiency (time in plain loops)\n\n{}",
                 pivot(rows, |row| pair(row, ("efficiency", 3), ("ratio_to_plain", 3))),
@@ -144,9 +215,10 @@ impl Topic {
 
 /// A cell with the time and, if known, its ratio to rayon's.
 fn time_and_ratio(row: &Row) -> String {
-    match row.ratio_to_rayon {
-        Some(ratio) => format!("{:.3} ({ratio:.2})", row.us_per_task),
-        None => format!("{:.3}", row.us_per_task),
+    let cost = row.us_per_task().unwrap_or(f64::NAN);
+    match row.ratio_to_rayon() {
+        Some(ratio) => format!("{cost:.3} ({ratio:.2})"),
+        None => format!("{cost:.3}"),
     }
 }
 
