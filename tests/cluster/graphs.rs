@@ -63,7 +63,9 @@ fn aliases_stand_for_what_they_name() {
 fn lists_are_arguments_and_values() {
     watched(|| {
         let cluster = cluster(2);
-        let nested = |rows: Vec<Vec<i64>>| rows.iter().map(|row| row.len() as i64).sum::<i64>();
+        let nested = |rows: Vec<Vec<i64>>| {
+            rows.iter().map(|row| i64::try_from(row.len()).unwrap()).sum::<i64>()
+        };
         let graph = graph! {
             "x" => (inc, 0),
             "y" => (inc, "x"),
@@ -199,19 +201,19 @@ fn random_graphs_equal_plain_evaluation() {
         let clusters = [cluster(1), cluster(2), cluster(4)];
         for seed in 0..20 {
             let mut chance = Chance(seed);
-            let (mut graph, mut plain) = (Graph::new(), Vec::<i64>::new());
+            let (mut graph, mut sums) = (Graph::new(), Vec::<i64>::new());
             for number in 0..500_u32 {
                 let count = if number == 0 { 0 } else { chance.below(4) };
                 let inputs: Vec<u32> = (0..count).map(|_| chance.below(number)).collect();
                 let keys = inputs.iter().map(|input| Key::from(("x", *input)));
                 graph.insert(("x", number), (mix, Arg::List(keys.collect())));
-                plain.push(mix(inputs.iter().map(|input| plain[*input as usize]).collect()));
+                sums.push(mix(inputs.iter().map(|input| sums[*input as usize]).collect()));
             }
             let keys: Vec<Key> = (0..500_u32).map(|number| ("x", number).into()).collect();
             let plan = Arc::new(Plan::new(graph, keys).unwrap());
             for pool in &clusters {
                 let results: Vec<i64> = data(pool.run(Arc::clone(&plan)).wait().unwrap());
-                assert_eq!(results, plain, "seed {seed}, {} workers", pool.workers());
+                assert_eq!(results, sums, "seed {seed}, {} workers", pool.workers());
                 assert_eq!(held(pool), 0);
             }
         }

@@ -142,12 +142,18 @@ fn presubmit_is_asked_once_and_pretask_each_time() {
                 submitted();
                 Ok(None)
             })
-            .postsubmit(move |_, _, _, _| Ok(taken()))
+            .postsubmit(move |_, _, _, _| {
+                taken();
+                Ok(())
+            })
             .pretask(move |_, _| {
                 pre();
                 Ok(None)
             })
-            .posttask(move |_, _, _| Ok(post()))
+            .posttask(move |_, _, _| {
+                post();
+                Ok(())
+            })
             .retry(move |key: &Key, attempt| {
                 heard.lock().unwrap().push((key.clone(), attempt));
                 Ok(())

@@ -158,8 +158,14 @@ fn a_lost_worker_is_told_as_a_retry() {
                 pre(key.to_string());
                 Ok(None)
             })
-            .posttask(move |key, _, _| Ok(post(key.to_string())))
-            .retry(move |key, attempt| Ok(retry(format!("{key} {attempt}"))));
+            .posttask(move |key, _, _| {
+                post(key.to_string());
+                Ok(())
+            })
+            .retry(move |key, attempt| {
+                retry(format!("{key} {attempt}"));
+                Ok(())
+            });
         let graph = graph! { "x" => call(Deadly::new(1).inc(), 1) };
         let request = cluster.with_callbacks([callback]);
         assert_eq!(data::<i64>(request.get_blocking(graph, "x").unwrap()), 2);

@@ -12,8 +12,10 @@ pub(crate) fn quiet() {
     ONCE.call_once(|| {
         let loud = take_hook();
         set_hook(Box::new(move |info| {
-            let message = info.payload_as_str().unwrap_or_default();
-            if !message.starts_with(ON_PURPOSE) && !info.payload().is::<Bomb>() {
+            let payload = info.payload();
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let message = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or_default();
+            if !message.starts_with(ON_PURPOSE) && !payload.is::<Bomb>() {
                 loud(info);
             }
         }));

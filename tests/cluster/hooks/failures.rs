@@ -136,7 +136,7 @@ fn run(
     };
     let mut graph = graph! { "known" => (inc, 39) };
     let node = graph.insert("x", (flaky, (inc, 39)));
-    graph.set_retries(node, if hook == "error" { 0 } else { 1 });
+    graph.set_retries(node, u32::from(hook != "error"));
     let failing = Failing { name: name.to_owned(), hook, how };
     let request = cluster.with_callbacks([failing]).callbacks([recorder.clone()]);
     let results = request.get_blocking(graph, ["x", "known"]);
@@ -170,7 +170,7 @@ fn a_hook_that_fails_or_panics_fails_the_run_by_name() {
                 } else {
                     let said = match how {
                         How::Fails => "no memory left",
-                        _ => "panicked: on purpose: no memory left",
+                        How::Panics | How::Explodes => "panicked: on purpose: no memory left",
                     };
                     let told = format!("hook {hook} of callback fragile failed for {key}: {said}");
                     // Hooks behind the first attempt add how often the task was tried.

@@ -63,9 +63,7 @@ impl Callback for Recorder {
         deps: &ObjectRefs<'_>,
     ) -> Result<Option<Value>, BoxError> {
         assert_eq!(task.key(), key);
-        self.note(
-            &format!("presubmit {key} {}", names(deps.iter().map(|(key, _)| key))).trim_end(),
-        );
+        self.note(format!("presubmit {key} {}", names(deps.iter().map(|(key, _)| key))).trim_end());
         Ok(None)
     }
 

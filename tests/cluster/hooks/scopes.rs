@@ -99,7 +99,9 @@ fn runs_at_once_are_told_apart() {
                 cluster.run_with(plan, vec![Arc::new(recorder.clone())])
             })
             .collect();
-        handles.into_iter().for_each(|handle| drop(handle.wait().unwrap()));
+        for handle in handles {
+            drop(handle.wait().unwrap());
+        }
         for (number, recorder) in recorders.iter().enumerate() {
             let lines = recorder.lines();
             let own = |line: &&String| line.contains(&format!("pretask ('x', {number}, "));

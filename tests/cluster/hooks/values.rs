@@ -157,9 +157,9 @@ fn finish_sees_the_final_result() {
     watched(|| {
         let cluster = cluster(1);
         let seen = Arc::new(Mutex::new(None));
-        let sees = Arc::clone(&seen);
+        let kept = Arc::clone(&seen);
         let callback = CallbackBuilder::new().finish(move |results| {
-            *sees.lock().unwrap() = Some(results.clone());
+            *kept.lock().unwrap() = Some(results.clone());
             Ok(())
         });
         let text = |x: i64| vec![x; 3];
