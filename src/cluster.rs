@@ -132,6 +132,7 @@ impl ClusterBuilder {
             let reason = format!("{workers} workers were asked for; ask for 1 to {MOST_WORKERS}");
             return Err(Kind::Start(reason).into());
         };
+        try_thread(self.config.stack_size)?;
         let (system, background) = if let Some(system) = System::try_current() {
             (system, None)
         } else {
@@ -177,6 +178,19 @@ impl ClusterBuilder {
         let client = Client::new(scheduler.clone(), registry_address, store, workers, &host);
         Ok(Cluster { client, host, background, scheduler, settings })
     }
+}
+
+/// Sees whether there can be a thread with such a stack: workers start theirs where nobody can be
+/// answered with an error.
+fn try_thread(stack_size: usize) -> Result<(), Error> {
+    let thread = std::thread::Builder::new().stack_size(stack_size).spawn(|| ());
+    let reason = |error| {
+        let of = format!("no thread with a stack of {stack_size} bytes can be had");
+        Kind::Start(format!("{of}: {error}; ask for less with `stack_size`"))
+    };
+    // It does nothing that could panic.
+    thread.map_err(reason)?.join().ok();
+    Ok(())
 }
 
 impl Background {

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
+    WrapFuture,
+};
 use futures::channel::oneshot;
 
 use super::callbacks::{
@@ -35,8 +38,12 @@ pub struct SchedulerActor {
     settings: WorkerSettings,
     registry: Addr<CallbackRegistry>,
     futures: Addr<AsyncActor>,
+    /// How many requests to the registry are not answered yet: runs whose hooks are being called.
+    in_hooks: usize,
     /// True once the cluster ends: nothing new is taken.
     closing: bool,
+    /// Those who wait until the hooks of all runs have heard of the end.
+    closers: Vec<oneshot::Sender<()>>,
 }
 
 /// A run that is not answered yet.
@@ -84,7 +91,9 @@ impl SchedulerActor {
             settings,
             registry,
             futures,
+            in_hooks: 0,
             closing: false,
+            closers: Vec::new(),
         }
     }
 
@@ -168,9 +177,11 @@ impl SchedulerActor {
         let reply = entry.reply;
         if let Some(hooks) = &active.hooks {
             let end = EndRun { run, hooks: hooks.set.clone(), ending };
+            self.in_hooks += 1;
             let answer = self.registry.send(end).into_actor(self).map(|results, actor, _| {
                 let results = results.unwrap_or(Err(Ending::Cancelled));
                 actor.answer(reply, results.map(Finished::Results));
+                actor.hooks_returned();
             });
             context.spawn(answer);
             // The registry holds the run as long as its hooks are called.
@@ -185,6 +196,17 @@ impl SchedulerActor {
             Err(ending) => {
                 self.answer(reply, Err(ending));
                 self.drop_aside((entry.active, run));
+            }
+        }
+    }
+
+    /// One of the requests to the registry is answered. After the last one a closing cluster can end.
+    fn hooks_returned(&mut self) {
+        self.in_hooks -= 1;
+        if self.in_hooks == 0 {
+            for closer in self.closers.drain(..) {
+                // A closer that has given up waits for nothing.
+                closer.send(()).ok();
             }
         }
     }
@@ -296,6 +318,7 @@ impl Handler<Submit> for SchedulerActor {
             Submission::WithHooks(plan, callbacks) => (plan, callbacks),
         };
         self.beginning.insert(run, false);
+        self.in_hooks += 1;
         let request = self.registry.send(BeginRun { run, plan, callbacks });
         let begun = request.into_actor(self).map(move |begun, actor, context| {
             let cancelled = actor.beginning.remove(&run).unwrap_or(false) || actor.closing;
@@ -309,6 +332,7 @@ impl Handler<Submit> for SchedulerActor {
                 Ok(Err(failure)) => actor.answer(reply, Err(Ending::Failed(failure))),
                 Err(_closed) => actor.answer(reply, Err(Ending::Cancelled)),
             }
+            actor.hooks_returned();
         });
         context.spawn(begun);
     }
@@ -424,15 +448,16 @@ impl Handler<WorkerLost> for SchedulerActor {
     }
 }
 
-/// The cluster ends: cancel every run and stop the workers.
+/// The cluster ends: cancel every run and stop the workers. The answer comes when the hooks of all runs
+/// have heard of it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Close;
 
 impl Handler<Close> for SchedulerActor {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Close, context: &mut Self::Context) {
+    fn handle(&mut self, _: Close, context: &mut Self::Context) -> Self::Result {
         self.closing = true;
         let runs: Vec<RunId> = self.engine.runs().collect();
         for run in runs {
@@ -442,5 +467,12 @@ impl Handler<Close> for SchedulerActor {
             // A worker that is gone needs no telling.
             worker.do_send(Stop);
         }
+        if self.in_hooks == 0 {
+            return Box::pin(std::future::ready(()));
+        }
+        let (closer, end) = oneshot::channel();
+        self.closers.push(closer);
+        // Without a scheduler there is nothing left to wait for.
+        Box::pin(async { end.await.unwrap_or_default() })
     }
 }

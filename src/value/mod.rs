@@ -11,6 +11,7 @@ mod tests;
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use data::{Data, List, Opaque};
@@ -60,7 +61,43 @@ trait Payload: Any + Send + Sync {
 /// The shared allocation: the data behind the size that was taken when it became a value.
 struct Boxed<T> {
     bytes: usize,
-    data: T,
+    data: Kept<T>,
+}
+
+impl<T> Boxed<T> {
+    fn new(data: T, bytes: usize) -> Self {
+        Self { bytes, data: Kept(Some(data)) }
+    }
+}
+
+/// Data that may panic when it is dropped. That must not harm whoever happens to drop the last pointer
+/// to it, which may be a worker, an actor or another user, so the panic ends here; the panic hook has
+/// told of it.
+struct Kept<T>(Option<T>);
+
+impl<T> Kept<T> {
+    #[inline]
+    fn get(&self) -> &T {
+        self.0.as_ref().expect("data is taken only together with its box")
+    }
+
+    #[inline]
+    fn into_inner(mut self) -> T {
+        self.0.take().expect("data is taken only once")
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if std::mem::needs_drop::<T>()
+            && let Some(data) = self.0.take()
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(data)))
+        {
+            // Dropping this as well could panic once more.
+            std::mem::forget(panic);
+        }
+    }
 }
 
 impl<T: Any + Send + Sync> Payload for Boxed<T> {
@@ -102,7 +139,7 @@ impl Value {
             Ok(repr) => Self(repr),
             Err(data) => {
                 let bytes = size_of::<T>() + data.heap_bytes();
-                Self(Repr::Shared(Arc::new(Boxed { bytes, data })))
+                Self(Repr::Shared(Arc::new(Boxed::new(data, bytes))))
             }
         }
     }
@@ -112,7 +149,7 @@ impl Value {
     /// Use it for types of other crates, where [`Data`] cannot be implemented and the plain size
     /// would be far from the truth.
     pub fn with_bytes<T: Any + Send + Sync>(data: T, bytes: usize) -> Self {
-        Self(Repr::Shared(Arc::new(Boxed { bytes, data })))
+        Self(Repr::Shared(Arc::new(Boxed::new(data, bytes))))
     }
 
     /// The size in bytes that the store accounts for this value.
@@ -149,7 +186,7 @@ impl Value {
                     $(Repr::$variant(scalar) => (scalar as &dyn Any).downcast_ref::<T>(),)*
                     Repr::Shared(payload) => {
                         let any: &dyn Any = payload.as_ref();
-                        any.downcast_ref::<Boxed<T>>().map(|boxed| &boxed.data)
+                        any.downcast_ref::<Boxed<T>>().map(|boxed| boxed.data.get())
                     }
                 }
             };
@@ -196,7 +233,7 @@ impl Value {
         let Repr::Shared(payload) = self.0 else { return None };
         let any: Arc<dyn Any + Send + Sync> = payload;
         let boxed = any.downcast::<Boxed<T>>().ok()?;
-        Arc::into_inner(boxed).map(|boxed| boxed.data)
+        Arc::into_inner(boxed).map(|boxed| boxed.data.into_inner())
     }
 
     fn take_shared<T: Data + Clone>(payload: Arc<dyn Payload>) -> Result<T, Self> {
@@ -207,7 +244,7 @@ impl Value {
         let any: Arc<dyn Any + Send + Sync> = payload;
         let boxed =
             any.downcast::<Boxed<T>>().unwrap_or_else(|_| unreachable!("the type was asked"));
-        Ok(Arc::try_unwrap(boxed).map_or_else(|shared| shared.data.clone(), |unique| unique.data))
+        Ok(take_or_clone(boxed))
     }
 
     /// A copy of the data: as [`take`](Self::take), for a value that stays.
@@ -255,6 +292,14 @@ impl Value {
             (Repr::Shared(one), Repr::Shared(two)) => Arc::ptr_eq(one, two),
             _ => false,
         }
+    }
+}
+
+/// The data of a box: moved out if this is the only pointer to it, cloned otherwise.
+fn take_or_clone<T: Clone>(boxed: Arc<Boxed<T>>) -> T {
+    match Arc::try_unwrap(boxed) {
+        Ok(unique) => unique.data.into_inner(),
+        Err(shared) => shared.data.get().clone(),
     }
 }
 

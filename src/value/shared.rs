@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Boxed;
+use super::{Boxed, take_or_clone};
 
 /// A typed, counted pointer to the data of a [`Value`](super::Value).
 ///
@@ -37,7 +37,7 @@ impl<T: Any + Send + Sync> Shared<T> {
     pub(super) fn of_scalar<S: Any + Copy>(scalar: S) -> Option<Self> {
         let mut scalar = Some(scalar);
         let data = (&mut scalar as &mut dyn Any).downcast_mut::<Option<T>>()?.take()?;
-        Some(Self(Arc::new(Boxed { bytes: size_of::<T>(), data })))
+        Some(Self(Arc::new(Boxed::new(data, size_of::<T>()))))
     }
 
     /// The data by value: moved out if this is the only pointer to it, cloned otherwise.
@@ -45,7 +45,7 @@ impl<T: Any + Send + Sync> Shared<T> {
     where
         T: Clone,
     {
-        Arc::try_unwrap(self.0).map_or_else(|shared| shared.data.clone(), |unique| unique.data)
+        take_or_clone(self.0)
     }
 }
 
@@ -59,12 +59,12 @@ impl<T> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0.data
+        self.0.data.get()
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.data.fmt(f)
+        self.0.data.get().fmt(f)
     }
 }

@@ -97,3 +97,19 @@ fn dropping_the_last_value_drops_the_data() {
     drop(value);
     assert_eq!(Arc::strong_count(&data), 1);
 }
+
+#[test]
+fn data_that_panics_when_it_is_dropped_harms_nobody() {
+    struct Touchy;
+    impl Drop for Touchy {
+        fn drop(&mut self) {
+            panic!("on purpose: data does not want to go");
+        }
+    }
+    impl Data for Touchy {}
+
+    let value = Value::new(Touchy);
+    let shared: Shared<Touchy> = value.clone().shared().unwrap();
+    drop(value);
+    drop(shared);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula::{CallbackBuilder, Cluster, Data, Error, Graph, Plan, Results, Shared, graph};
+use mobula::{CallbackBuilder, Cluster, Data, Graph, Plan, Shared, graph};
 
 use crate::bomb::{ON_PURPOSE, quiet};
 use crate::functions::{cluster, data, held, inc};
@@ -42,13 +42,6 @@ fn assert_sound(cluster: &Cluster) {
     assert_eq!(data::<i64>(awaited.expect("asynchronous tasks go on")), 2);
 }
 
-/// The run succeeded, or it says whose fault it was.
-fn assert_told(end: Result<Results, Error>) {
-    if let Err(error) = end {
-        assert!(error.is_worker_lost() || error.is_panic(), "{error}");
-    }
-}
-
 #[test]
 fn released_by_a_worker() {
     watched(|| {
@@ -57,7 +50,8 @@ fn released_by_a_worker() {
             let graph = graph! {
                 "t" => (touchy,), "a" => (look, "t"), "b" => (look, "t"), "c" => (inc, "a"),
             };
-            assert_told(cluster.get_blocking(graph, ["b", "c"]));
+            let results = cluster.get_blocking(graph, ["b", "c"]).unwrap();
+            assert_eq!(data::<Vec<i64>>(results), [1, 2]);
             assert_sound(&cluster);
         }
     });
@@ -73,7 +67,7 @@ fn released_after_an_asynchronous_task() {
             let node = graph.insert("a", (later, "t"));
             // With retries the value is kept until the task has succeeded.
             graph.set_retries(node, retries);
-            assert_told(cluster.get_blocking(graph, "b"));
+            assert_eq!(data::<i64>(cluster.get_blocking(graph, "b").unwrap()), 2);
             assert_sound(&cluster);
         }
     });
@@ -133,8 +127,7 @@ fn nobody_waits_for_the_result_any_more() {
             graph.insert("t", (touchy,));
             let refs = cluster.persist(graph, ["t"]).unwrap();
             // The value may come before or after nobody holds it any more.
-            let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(refs)));
-            dropped.ok();
+            drop(refs);
         }
         assert_sound(&cluster);
     });

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
@@ -23,6 +24,9 @@ pub(crate) use thread::{is_worker_thread, wait_for};
 
 use crate::engine::{Ticket, WorkerId};
 use thread::WorkerThread;
+
+/// How long a worker that gets no thread from the operating system waits before another one tries.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// What is the same for all workers of a cluster.
 #[derive(Clone, Debug)]
@@ -84,7 +88,8 @@ impl Actor for WorkerActor {
             }
             Err(error) => {
                 log::error!("worker {id} cannot start its thread: {error}");
-                context.notify(ThreadDied);
+                // Threads are short just now; the one who takes its place tries again.
+                context.notify_later(ThreadDied, TRY_AGAIN);
             }
         }
     }
