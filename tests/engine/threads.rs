@@ -10,7 +10,7 @@ use std::time::Duration;
 use mobula::engine::{Ledger, Run, RunId, Status, Ticket, Watch, WorkerId};
 use mobula::{Outcome, Plan};
 
-use crate::plans::{independent, plan_for};
+use crate::plans::{independent, plan_for, plan_of};
 
 const THREADS: usize = 3;
 
@@ -101,4 +101,21 @@ fn what_several_threads_make_ready_runs_once() {
 fn roots_and_what_becomes_ready_do_not_get_in_each_others_way() {
     let merges = [&[][..], &[], &[0, 1], &[], &[], &[3, 4], &[2, 5], &[], &[], &[7, 8], &[6, 9]];
     race(&plan_for(merges, [10_i64]), 3000);
+}
+
+#[test]
+fn what_becomes_ready_gives_way_to_roots_that_others_claim_too() {
+    // Each root is read by a neighbour's task and by one that comes late in the order, so a worker that
+    // makes a late one ready goes for the next root first, as all others do.
+    const ROOTS: i64 = 11;
+    let mut inputs = vec![Vec::new(); 11];
+    inputs.extend((0..ROOTS).map(|root| vec![root, root]));
+    inputs.extend((1..ROOTS).map(|root| vec![root - 1, root]));
+    let (late, pairs) = (ROOTS..2 * ROOTS, 2 * ROOTS..3 * ROOTS - 1);
+    let sums = [pairs.end, pairs.end + 1];
+    inputs.extend([late.collect(), pairs.collect(), sums.to_vec()]);
+    let plan = plan_of(&inputs, [sums[1] + 1]);
+    for _ in 0..10 {
+        race(&plan, 5000);
+    }
 }

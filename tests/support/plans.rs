@@ -24,9 +24,14 @@ pub(crate) fn plan_for<const N: usize>(
     inputs: [&[i64]; N],
     outputs: impl Into<Outputs>,
 ) -> Arc<Plan> {
+    plan_of(&inputs, outputs)
+}
+
+/// The same for any number of tasks.
+pub(crate) fn plan_of(inputs: &[impl AsRef<[i64]>], outputs: impl Into<Outputs>) -> Arc<Plan> {
     let mut graph = Graph::new();
     for (key, inputs) in (0_i64..).zip(inputs) {
-        let inputs = inputs.iter().map(|input| Arg::Key(Key::from(*input)));
+        let inputs = inputs.as_ref().iter().map(|input| Arg::Key(Key::from(*input)));
         graph.insert(key, Task::new(Func::new(one_more), [Arg::List(inputs.collect())]));
     }
     Arc::new(Plan::new(graph, outputs).expect("the plan of a test is good"))
