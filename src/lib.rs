@@ -86,7 +86,7 @@ pub use graph::{
     Inputs, IntoFunc, Key, Node, Outcome, Outputs, Plan, Results, Task, TaskId, Writer, WrongType,
     lit,
 };
-pub use value::{Data, List, Opaque, Shared, Value};
+pub use value::{Codec, Data, List, Opaque, Shared, Value};
 
 /// The examples of the README are tested with those of the documentation.
 #[cfg(doctest)]

@@ -5,12 +5,14 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
+use super::codec::{self, Codec};
 use super::{Shared, Value};
 
 /// A type that tasks may return and take by value.
@@ -49,6 +51,40 @@ pub trait Data: Any + Send + Sync {
     /// What the data holds on the heap, in bytes; `size_of::<Self>()` is added by the value.
     fn heap_bytes(&self) -> usize {
         0
+    }
+
+    /// How the data goes to the disk and comes back; without it a value of this type stays in memory.
+    ///
+    /// With serde one line is enough; see [`Codec`] for another way. The types of the standard library
+    /// have a codec if what they hold has one, except for counted pointers: two of them to the same
+    /// data would come back as two copies.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::value::{Codec, Data};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Clone, Serialize, Deserialize)]
+    /// struct Delays {
+    ///     minutes: Vec<f64>,
+    /// }
+    ///
+    /// impl Data for Delays {
+    ///     fn heap_bytes(&self) -> usize {
+    ///         self.minutes.heap_bytes()
+    ///     }
+    ///
+    ///     fn codec() -> Option<Codec<Self>> {
+    ///         Some(Codec::serde())
+    ///     }
+    /// }
+    /// ```
+    fn codec() -> Option<Codec<Self>>
+    where
+        Self: Sized,
+    {
+        None
     }
 
     /// The value that holds the data; a pointer into a value answers with that value.
@@ -132,10 +168,27 @@ impl<T: Any + Send + Sync> Data for Shared<T> {
 
 /// Implements `Data` for types without heap memory.
 macro_rules! flat {
-    ($($flat:ty),* $(,)?) => { $(impl Data for $flat {})* };
+    ($($flat:ty: $codec:expr),* $(,)?) => {
+        $(impl Data for $flat {
+            fn codec() -> Option<Codec<Self>> {
+                Some($codec)
+            }
+        })*
+    };
 }
 
-flat!((), bool, char, Duration, std::time::Instant, std::time::SystemTime);
+flat! {
+    (): codec::unit(),
+    bool: codec::boolean(),
+    char: codec::character(),
+    f32: codec::number(),
+    u128: codec::number(),
+    Duration: codec::duration(),
+    SystemTime: codec::system_time(),
+}
+
+/// An instant means something only to the process that took it, so it has no codec.
+impl Data for Instant {}
 
 /// Implements `Data` for integers, which widen to each other where nothing is lost.
 macro_rules! integer {
@@ -144,15 +197,15 @@ macro_rules! integer {
             fn convert(value: &Value) -> Option<Self> {
                 Self::try_from(integer(value)?).ok()
             }
+
+            fn codec() -> Option<Codec<Self>> {
+                Some(codec::number())
+            }
         })*
     };
 }
 
 integer!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, usize);
-
-impl Data for u128 {}
-
-impl Data for f32 {}
 
 impl Data for f64 {
     /// Integers of up to 53 bits and `f32` are exact in an `f64`.
@@ -163,6 +216,10 @@ impl Data for f64 {
         let integer = integer(value)?;
         #[expect(clippy::cast_precision_loss, reason = "the range was checked")]
         (integer.unsigned_abs() <= 1 << 53).then_some(integer as Self)
+    }
+
+    fn codec() -> Option<Codec<Self>> {
+        Some(codec::number())
     }
 }
 
@@ -182,17 +239,29 @@ impl Data for String {
     fn heap_bytes(&self) -> usize {
         self.capacity()
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        Some(codec::text())
+    }
 }
 
 impl Data for PathBuf {
     fn heap_bytes(&self) -> usize {
         self.capacity()
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        Some(codec::path())
+    }
 }
 
 impl Data for Bytes {
     fn heap_bytes(&self) -> usize {
         self.len()
+    }
+
+    fn codec() -> Option<Codec<Self>> {
+        Some(codec::bytes())
     }
 }
 
@@ -208,11 +277,19 @@ impl<T: Data + Clone> Data for Vec<T> {
     fn convert(value: &Value) -> Option<Self> {
         value.downcast_ref::<List>()?.0.iter().map(Value::copy).collect()
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::raw_vec().or_else(codec::vector)
+    }
 }
 
 impl<T: Data, const N: usize> Data for [T; N] {
     fn heap_bytes(&self) -> usize {
         each_heap(self)
+    }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::raw_array().or_else(codec::array)
     }
 }
 
@@ -220,14 +297,23 @@ impl<T: Data> Data for Box<T> {
     fn heap_bytes(&self) -> usize {
         size_of::<T>() + (**self).heap_bytes()
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::boxed()
+    }
 }
 
 impl<T: Data> Data for Box<[T]> {
     fn heap_bytes(&self) -> usize {
         size_of_val::<[T]>(self) + each_heap(self.iter())
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::raw_boxed_slice().or_else(codec::boxed_slice)
+    }
 }
 
+/// Data behind an `Arc` may be in other values, too, so it has no codec: it would come back as a copy.
 impl<T: Data> Data for Arc<T> {
     fn heap_bytes(&self) -> usize {
         size_of::<T>() + (**self).heap_bytes()
@@ -238,37 +324,70 @@ impl<T: Data> Data for Option<T> {
     fn heap_bytes(&self) -> usize {
         self.as_ref().map_or(0, Data::heap_bytes)
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::option()
+    }
 }
 
 impl<T: Data> Data for VecDeque<T> {
     fn heap_bytes(&self) -> usize {
         self.capacity() * size_of::<T>() + each_heap(self)
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::sequence::<Self, T>()
+    }
 }
 
-impl<K: Data, V: Data> Data for BTreeMap<K, V> {
+impl<K: Data + Ord, V: Data> Data for BTreeMap<K, V> {
     fn heap_bytes(&self) -> usize {
         self.len() * size_of::<(K, V)>() + each_heap(self.keys()) + each_heap(self.values())
     }
-}
 
-impl<K: Data> Data for BTreeSet<K> {
-    fn heap_bytes(&self) -> usize {
-        self.len() * size_of::<K>() + each_heap(self)
+    fn codec() -> Option<Codec<Self>> {
+        codec::mapping::<Self, K, V>()
     }
 }
 
-impl<K: Data, V: Data, S: Any + Send + Sync> Data for HashMap<K, V, S> {
+impl<K: Data + Ord> Data for BTreeSet<K> {
+    fn heap_bytes(&self) -> usize {
+        self.len() * size_of::<K>() + each_heap(self)
+    }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::sequence::<Self, K>()
+    }
+}
+
+impl<K, V, S> Data for HashMap<K, V, S>
+where
+    K: Data + Eq + Hash,
+    V: Data,
+    S: BuildHasher + Default + Any + Send + Sync,
+{
     fn heap_bytes(&self) -> usize {
         self.capacity() * (size_of::<(K, V)>() + 1)
             + each_heap(self.keys())
             + each_heap(self.values())
     }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::mapping::<Self, K, V>()
+    }
 }
 
-impl<K: Data, S: Any + Send + Sync> Data for HashSet<K, S> {
+impl<K, S> Data for HashSet<K, S>
+where
+    K: Data + Eq + Hash,
+    S: BuildHasher + Default + Any + Send + Sync,
+{
     fn heap_bytes(&self) -> usize {
         self.capacity() * (size_of::<K>() + 1) + each_heap(self)
+    }
+
+    fn codec() -> Option<Codec<Self>> {
+        codec::sequence::<Self, K>()
     }
 }
 
@@ -279,6 +398,19 @@ macro_rules! tuples {
                 #[expect(non_snake_case, reason = "one name for the type and its field")]
                 let ($($name,)*) = self;
                 0 $(+ $name.heap_bytes())*
+            }
+
+            fn codec() -> Option<Codec<Self>> {
+                $($name::codec()?;)*
+                Some(Codec::new(
+                    |tuple, out| {
+                        #[expect(non_snake_case, reason = "one name for the type and its field")]
+                        let ($($name,)*) = tuple;
+                        $(codec::write_part($name, out)?;)*
+                        Ok(())
+                    },
+                    |source| Ok(($(codec::read_part::<$name>(source)?,)*)),
+                ))
             }
         }
     };

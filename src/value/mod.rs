@@ -1,20 +1,28 @@
 //! A task's result: type-erased, shared by pointer, and aware of its size.
 //!
 //! [`Value`] is what tasks hand to each other, [`Data`] the trait of the types that may travel in
-//! one, [`Shared`] a typed counted pointer into one. This floor knows nothing of keys, graphs or
-//! actors, and it does not decide when a value is released.
+//! one, [`Shared`] a typed counted pointer into one, [`Codec`] how data becomes bytes and data again.
+//! This floor knows nothing of keys, graphs, actors or files, and it does not decide when a value is
+//! released or leaves memory.
 
+mod boxed;
+mod codec;
 mod data;
+mod reviver;
 mod shared;
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
 use std::sync::Arc;
 
+use boxed::{Boxed, Payload};
+
+pub use codec::{Codec, CodecError, Source};
 pub use data::{Data, List, Opaque};
+pub(crate) use reviver::Reviver;
 pub use shared::Shared;
 
 /// The result of a task: any type, shared by counted pointer, with a size that was taken once.
@@ -52,64 +60,6 @@ enum Repr {
 // A value is moved through every hot loop of the engine.
 const _: () = assert!(size_of::<Value>() <= 24);
 
-/// What the shared allocation of a [`Value`] answers without knowing its type.
-trait Payload: Any + Send + Sync {
-    fn bytes(&self) -> usize;
-    fn type_name(&self) -> &'static str;
-}
-
-/// The shared allocation: the data behind the size that was taken when it became a value.
-struct Boxed<T> {
-    bytes: usize,
-    data: Kept<T>,
-}
-
-impl<T> Boxed<T> {
-    fn new(data: T, bytes: usize) -> Self {
-        Self { bytes, data: Kept(Some(data)) }
-    }
-}
-
-/// Data that may panic when it is dropped. That must not harm whoever happens to drop the last pointer
-/// to it, which may be a worker, an actor or another user, so the panic ends here; the panic hook has
-/// told of it.
-struct Kept<T>(Option<T>);
-
-impl<T> Kept<T> {
-    #[inline]
-    fn get(&self) -> &T {
-        self.0.as_ref().expect("data is taken only together with its box")
-    }
-
-    #[inline]
-    fn into_inner(mut self) -> T {
-        self.0.take().expect("data is taken only once")
-    }
-}
-
-impl<T> Drop for Kept<T> {
-    #[inline]
-    fn drop(&mut self) {
-        if std::mem::needs_drop::<T>()
-            && let Some(data) = self.0.take()
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(data)))
-        {
-            // Dropping this as well could panic once more.
-            std::mem::forget(panic);
-        }
-    }
-}
-
-impl<T: Any + Send + Sync> Payload for Boxed<T> {
-    fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn type_name(&self) -> &'static str {
-        std::any::type_name::<T>()
-    }
-}
-
 /// Applies a macro to each scalar that lies in the value itself.
 macro_rules! each_scalar {
     ($apply:ident) => {
@@ -139,7 +89,7 @@ impl Value {
             Ok(repr) => Self(repr),
             Err(data) => {
                 let bytes = size_of::<T>() + data.heap_bytes();
-                Self(Repr::Shared(Arc::new(Boxed::new(data, bytes))))
+                Self(Repr::Shared(Arc::new(Boxed::new(data, bytes, T::codec()))))
             }
         }
     }
@@ -147,9 +97,89 @@ impl Value {
     /// Wraps data of any type and counts it as `bytes` bytes.
     ///
     /// Use it for types of other crates, where [`Data`] cannot be implemented and the plain size
-    /// would be far from the truth.
+    /// would be far from the truth. Such a value cannot leave memory for the disk.
     pub fn with_bytes<T: Any + Send + Sync>(data: T, bytes: usize) -> Self {
-        Self(Repr::Shared(Arc::new(Boxed::new(data, bytes))))
+        Self(Repr::Shared(Arc::new(Boxed::new(data, bytes, None))))
+    }
+
+    /// Wraps data of any type, counts it as `bytes` bytes, and says how it goes to the disk.
+    ///
+    /// Use it as [`with_bytes`](Self::with_bytes), for types that may leave memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Value, value::Codec};
+    /// use std::net::IpAddr;
+    ///
+    /// let address = IpAddr::from([127, 0, 0, 1]);
+    /// let value = Value::with_codec(address, size_of::<IpAddr>(), Codec::serde());
+    /// assert!(value.can_spill());
+    /// ```
+    pub fn with_codec<T: Any + Send + Sync>(data: T, bytes: usize, codec: Codec<T>) -> Self {
+        Self(Repr::Shared(Arc::new(Boxed::new(data, bytes, Some(codec)))))
+    }
+
+    /// Whether the value can be written to the disk: whether its type has a [`Codec`].
+    pub fn can_spill(&self) -> bool {
+        match &self.0 {
+            Repr::Shared(payload) => payload.can_spill(),
+            Repr::Unit(())
+            | Repr::Bool(_)
+            | Repr::I32(_)
+            | Repr::U32(_)
+            | Repr::I64(_)
+            | Repr::U64(_)
+            | Repr::Usize(_)
+            | Repr::F64(_) => true,
+        }
+    }
+
+    /// How many pointers to the data exist, this one included: dropping one frees memory only if it is
+    /// the last.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the store will ask before it spills"))]
+    pub(crate) fn pointers(&self) -> usize {
+        match &self.0 {
+            Repr::Shared(payload) => Arc::strong_count(payload),
+            Repr::Unit(())
+            | Repr::Bool(_)
+            | Repr::I32(_)
+            | Repr::U32(_)
+            | Repr::I64(_)
+            | Repr::U64(_)
+            | Repr::Usize(_)
+            | Repr::F64(_) => 1,
+        }
+    }
+
+    /// Writes the data with its codec.
+    ///
+    /// # Errors
+    ///
+    /// If `out` fails, the type has no codec, or the codec refuses or panics.
+    pub(crate) fn encode(&self, out: &mut dyn Write) -> Result<(), CodecError> {
+        macro_rules! encode {
+            ($($variant:ident($scalar:ty)),*) => {
+                match &self.0 {
+                    $(Repr::$variant(scalar) => codec::write_part::<$scalar>(scalar, out),)*
+                    Repr::Shared(payload) => payload.encode(out),
+                }
+            };
+        }
+        each_scalar!(encode)
+    }
+
+    /// What makes the value out of its bytes again; none without a codec.
+    pub(crate) fn reviver(&self) -> Option<Reviver> {
+        macro_rules! reviver {
+            ($($variant:ident($scalar:ty)),*) => {
+                match &self.0 {
+                    $(Repr::$variant(_) => Reviver::of::<$scalar>(),)*
+                    Repr::Shared(payload) => payload.reviver(),
+                }
+            };
+        }
+        each_scalar!(reviver)
     }
 
     /// The size in bytes that the store accounts for this value.
@@ -186,7 +216,7 @@ impl Value {
                     $(Repr::$variant(scalar) => (scalar as &dyn Any).downcast_ref::<T>(),)*
                     Repr::Shared(payload) => {
                         let any: &dyn Any = payload.as_ref();
-                        any.downcast_ref::<Boxed<T>>().map(|boxed| boxed.data.get())
+                        any.downcast_ref::<Boxed<T>>().map(Boxed::get)
                     }
                 }
             };
@@ -233,7 +263,7 @@ impl Value {
         let Repr::Shared(payload) = self.0 else { return None };
         let any: Arc<dyn Any + Send + Sync> = payload;
         let boxed = any.downcast::<Boxed<T>>().ok()?;
-        Arc::into_inner(boxed).map(|boxed| boxed.data.into_inner())
+        Arc::into_inner(boxed).map(Boxed::into_inner)
     }
 
     fn take_shared<T: Data + Clone>(payload: Arc<dyn Payload>) -> Result<T, Self> {
@@ -244,7 +274,7 @@ impl Value {
         let any: Arc<dyn Any + Send + Sync> = payload;
         let boxed =
             any.downcast::<Boxed<T>>().unwrap_or_else(|_| unreachable!("the type was asked"));
-        Ok(take_or_clone(boxed))
+        Ok(Boxed::take_or_clone(boxed))
     }
 
     /// A copy of the data: as [`take`](Self::take), for a value that stays.
@@ -292,14 +322,6 @@ impl Value {
             (Repr::Shared(one), Repr::Shared(two)) => Arc::ptr_eq(one, two),
             _ => false,
         }
-    }
-}
-
-/// The data of a box: moved out if this is the only pointer to it, cloned otherwise.
-fn take_or_clone<T: Clone>(boxed: Arc<Boxed<T>>) -> T {
-    match Arc::try_unwrap(boxed) {
-        Ok(unique) => unique.data.into_inner(),
-        Err(shared) => shared.data.get().clone(),
     }
 }
 

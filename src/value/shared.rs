@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{Boxed, take_or_clone};
+use super::{Boxed, Data};
 
 /// A typed, counted pointer to the data of a [`Value`](super::Value).
 ///
@@ -34,10 +34,13 @@ impl<T: Any + Send + Sync> Shared<T> {
     }
 
     /// A pointer to a copy of `scalar`, if `T` is its type.
-    pub(super) fn of_scalar<S: Any + Copy>(scalar: S) -> Option<Self> {
-        let mut scalar = Some(scalar);
-        let data = (&mut scalar as &mut dyn Any).downcast_mut::<Option<T>>()?.take()?;
-        Some(Self(Arc::new(Boxed::new(data, size_of::<T>()))))
+    pub(super) fn of_scalar<S: Data + Copy>(scalar: S) -> Option<Self> {
+        if !(&scalar as &dyn Any).is::<T>() {
+            return None;
+        }
+        let boxed: Arc<dyn Any + Send + Sync> =
+            Arc::new(Boxed::new(scalar, size_of::<S>(), S::codec()));
+        boxed.downcast().ok().map(Self)
     }
 
     /// The data by value: moved out if this is the only pointer to it, cloned otherwise.
@@ -45,7 +48,7 @@ impl<T: Any + Send + Sync> Shared<T> {
     where
         T: Clone,
     {
-        take_or_clone(self.0)
+        Boxed::take_or_clone(self.0)
     }
 }
 
@@ -59,12 +62,12 @@ impl<T> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.data.get()
+        self.0.get()
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.data.get().fmt(f)
+        self.0.get().fmt(f)
     }
 }
