@@ -51,7 +51,9 @@
 //!    actor of yours that hooks and tasks talk to.
 //! 7. **Ready-made callbacks** ([`diagnostics`]): [`TimerCallback`], [`CacheCallback`] over
 //!    [`SimpleCacheActor`], [`LogCallback`].
-//! 8. **How it works** ([`engine`], [`actors`]): the decisions, as a machine without clock, thread or actor,
+//! 8. **Memory** ([`spill`]): [`MemoryLimit`] and [`Thresholds`], how much is too much; [`EvictionPolicy`], who
+//!    goes first; [`Codec`], how a type goes to the disk and comes back.
+//! 9. **How it works** ([`engine`], [`actors`]): the decisions, as a machine without clock, thread or actor,
 //!    which can be used and tested alone; and the actors that carry them out.
 //!
 //! The repository's `README.md` has the table of hooks and the names for those who come from Dask on Ray,
@@ -66,6 +68,7 @@ pub mod diagnostics;
 pub mod engine;
 mod error;
 pub mod graph;
+pub mod spill;
 pub mod value;
 
 pub use actors::callbacks::{
@@ -86,6 +89,7 @@ pub use graph::{
     Inputs, IntoFunc, Key, Node, Outcome, Outputs, Plan, Results, Task, TaskId, Writer, WrongType,
     lit,
 };
+pub use spill::{Eviction, EvictionPolicy, MemoryLimit, Thresholds};
 pub use value::{Codec, Data, List, Opaque, Shared, Value};
 
 /// The examples of the README are tested with those of the documentation.
