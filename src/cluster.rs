@@ -2,7 +2,9 @@
 //!
 //! This is the only file that knows all of them. What each actor does is its own business.
 
+use std::fmt::Display;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -11,15 +13,16 @@ use actix::{Actor, Addr, Arbiter, AsyncContext, Context, System};
 use futures::channel::oneshot::{self, Canceled};
 
 use crate::actors::callbacks::CallbackErrors;
-use crate::actors::store::Store;
+use crate::actors::store::{Links, Shelf, Store};
 use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
     WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
 };
 use crate::client::Client;
 use crate::config::Config;
-use crate::engine::Ledger;
+use crate::engine::{Limits, Memory};
 use crate::error::{Error, Kind};
+use crate::spill::{Disk, Eviction, MemoryLimit, Thresholds};
 
 /// A scheduler with its workers and its store, in this process.
 ///
@@ -65,6 +68,7 @@ pub struct Cluster {
     background: Option<Background>,
     scheduler: Addr<SchedulerActor>,
     settings: WorkerSettings,
+    shelf: Arc<Shelf>,
 }
 
 /// Where the actors live.
@@ -116,6 +120,85 @@ impl ClusterBuilder {
         self
     }
 
+    /// How much memory the values of tasks may take: bytes (`2 << 30`, `"2 GiB"`), a share of the
+    /// memory that this process may use (`0.5`, `"50%"`), `"auto"` (the default, three quarters of it)
+    /// or `"none"`. Limits of containers are respected.
+    ///
+    /// Near the limit values that nobody uses move to disk and come back when they are needed, and tasks
+    /// that would add to what is held wait; see [`thresholds`](Self::thresholds).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cluster = mobula::Cluster::builder().workers(1).memory_limit("512 MiB").start()?;
+    /// assert_eq!(cluster.stats_blocking()?.memory_limit, Some(512 << 20));
+    ///
+    /// let error = mobula::Cluster::builder().memory_limit("512 elephants").start().unwrap_err();
+    /// assert!(error.to_string().contains("elephants"));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    #[must_use]
+    pub fn memory_limit<L>(mut self, limit: L) -> Self
+    where
+        L: TryInto<MemoryLimit, Error: Display>,
+    {
+        self.config.memory_limit = limit.try_into().map_err(|error| error.to_string());
+        self
+    }
+
+    /// From which shares of the memory limit on what happens: values start to move to disk (`target`,
+    /// 0.60), move as fast as the disk allows (`spill`, 0.70), and tasks that would take the store above
+    /// it wait (`pause`, 0.80). The shares are of what values say they hold, not of the whole process.
+    #[must_use]
+    pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.config.thresholds = thresholds;
+        self
+    }
+
+    /// Which values move to disk first: by default those that were not used for the longest time.
+    #[must_use]
+    pub fn eviction(mut self, eviction: Eviction) -> Self {
+        self.config.eviction = eviction;
+        self
+    }
+
+    /// Adds a directory into which values may move; by default there is one, that of the operating
+    /// system for temporary files. In each, the cluster makes a directory of its own that only its user
+    /// can read, and removes it at the end; what a crashed process has left there is removed at the
+    /// start.
+    #[must_use]
+    pub fn spill_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.config.disk.directories.push(directory.into());
+        self
+    }
+
+    /// How many bytes the files of moved values may take; by default as many as there is room for.
+    /// Beyond that, values stay in memory.
+    #[must_use]
+    pub fn max_spill(mut self, bytes: u64) -> Self {
+        self.config.disk.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether values are compressed (LZ4) on their way to disk; by default they are not.
+    #[must_use]
+    pub fn spill_compression(mut self, compress: bool) -> Self {
+        self.config.disk.compress = compress;
+        self
+    }
+
+    fn limits(&self) -> Result<Option<Limits>, Error> {
+        let start = |reason: String| Error::from(Kind::Start(reason));
+        let limit = self.config.memory_limit.as_ref().map_err(|reason| start(reason.clone()))?;
+        let thresholds = self.config.thresholds;
+        Ok(limit.resolve().map(|limit| Limits {
+            limit,
+            target: thresholds.target_bytes(limit),
+            spill: thresholds.spill_bytes(limit),
+            pause: thresholds.pause_bytes(limit),
+        }))
+    }
+
     /// Starts the cluster: inside the actix system of this thread if there is one, else in a system of
     /// its own in the background.
     ///
@@ -132,6 +215,7 @@ impl ClusterBuilder {
             let reason = format!("{workers} workers were asked for; ask for 1 to {MOST_WORKERS}");
             return Err(Kind::Start(reason).into());
         };
+        let limits = self.limits()?;
         try_thread(self.config.stack_size)?;
         let (system, background) = if let Some(system) = System::try_current() {
             (system, None)
@@ -141,18 +225,21 @@ impl ClusterBuilder {
         };
         let host = Arc::new(Host { system, arbiters: Mutex::default() });
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
-        let ledger = Arc::new(Ledger::new(workers));
+        let memory = Arc::new(Memory::new(workers, limits));
+        let shelf = Shelf::new(memory, workers, Disk::new(self.config.disk.clone()));
         let crew = Arc::new(Crew::new());
 
-        let store = StoreActor::start_in_arbiter(&control.handle(), {
-            let ledger = Arc::clone(&ledger);
-            move |_| StoreActor::new(ledger)
+        let store_address = StoreActor::start_in_arbiter(&control.handle(), {
+            let (shelf, policy) = (Arc::clone(&shelf), self.config.eviction.policy());
+            move |_| StoreActor::new(shelf, policy)
         });
-        let store = Store::new(store, Arc::clone(&ledger));
+        let store = Store::new(store_address.clone(), Arc::clone(&shelf));
         let registry_address = CallbackRegistry::start_in_arbiter(&registry.handle(), {
-            let errors = self.config.callback_errors;
-            move |_| CallbackRegistry::new(errors, workers, ledger)
+            let (errors, resources) = (self.config.callback_errors, shelf.resources());
+            move |_| CallbackRegistry::new(errors, resources)
         });
+        // Runs of the crew hold the store; it must not hold them.
+        let awake = Arc::downgrade(&crew);
         let futures_address = AsyncActor::start_in_arbiter(&futures.handle(), {
             let crew = Arc::clone(&crew);
             move |_| AsyncActor::new(crew, workers)
@@ -174,9 +261,22 @@ impl ClusterBuilder {
         let settings = settings
             .recv()
             .map_err(|_| Kind::Start("the actix system of this thread has stopped".to_owned()))?;
+        shelf.link(Links {
+            store: store_address,
+            recovery: scheduler.clone().recipient(),
+            spilled: registry_address.clone().recipient(),
+            room: Box::new(move || {
+                if let Some(crew) = awake.upgrade() {
+                    crew.wake_one();
+                }
+            }),
+        });
+        if limits.is_some() {
+            shelf.clean_leftovers();
+        }
         scheduler.do_send(StartWorkers { count });
-        let client = Client::new(scheduler.clone(), registry_address, store, workers, &host);
-        Ok(Cluster { client, host, background, scheduler, settings })
+        let client = Client::new(scheduler.clone(), registry_address, store, &host);
+        Ok(Cluster { client, host, background, scheduler, settings, shelf })
     }
 }
 
@@ -268,6 +368,7 @@ struct Ending {
     background: Option<Background>,
     scheduler: Addr<SchedulerActor>,
     settings: WorkerSettings,
+    shelf: Arc<Shelf>,
 }
 
 impl Ending {
@@ -284,6 +385,7 @@ impl Ending {
                 log::error!("a worker's thread ended with a panic");
             }
         }
+        self.shelf.close();
         self.host.stop();
         if let Some(Background { system, thread }) = self.background {
             system.stop();
@@ -346,6 +448,7 @@ impl Cluster {
             background: self.background.take(),
             scheduler: self.scheduler.clone(),
             settings: self.settings.clone(),
+            shelf: Arc::clone(&self.shelf),
         })
     }
 }

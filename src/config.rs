@@ -3,6 +3,7 @@
 use std::num::NonZero;
 
 use crate::actors::callbacks::CallbackErrors;
+use crate::spill::{DiskSettings, Eviction, MemoryLimit, Thresholds};
 
 /// How a cluster is set up.
 #[derive(Clone, Debug)]
@@ -15,6 +16,14 @@ pub(crate) struct Config {
     /// The stack of a worker's thread, in bytes: 8 MiB by default, as on the main thread. Memory is
     /// used only for what a task really needs of it.
     pub(crate) stack_size: usize,
+    /// What the values in memory may take, as it was asked for: an error is told at the start.
+    pub(crate) memory_limit: Result<MemoryLimit, String>,
+    /// From which shares of the limit on what happens.
+    pub(crate) thresholds: Thresholds,
+    /// Which values move to disk first.
+    pub(crate) eviction: Eviction,
+    /// Where values move to, and how.
+    pub(crate) disk: DiskSettings,
 }
 
 impl Default for Config {
@@ -23,6 +32,10 @@ impl Default for Config {
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
             callback_errors: CallbackErrors::default(),
             stack_size: 8 << 20,
+            memory_limit: Ok(MemoryLimit::default()),
+            thresholds: Thresholds::default(),
+            eviction: Eviction::default(),
+            disk: DiskSettings::default(),
         }
     }
 }

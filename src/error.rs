@@ -65,7 +65,7 @@ impl Error {
     fn call_error(&self) -> Option<&CallError> {
         match &self.failure()?.cause {
             Cause::Call(error) => Some(error),
-            Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost => None,
+            Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost | Cause::Lost(_) => None,
         }
     }
 
@@ -134,6 +134,11 @@ impl Error {
     /// True if the worker of a task was lost, too often to try again.
     pub fn is_worker_lost(&self) -> bool {
         self.failure().is_some_and(|failure| matches!(failure.cause, Cause::WorkerLost))
+    }
+
+    /// True if a value was moved to disk, could not be read back and could not be made again.
+    pub fn is_lost(&self) -> bool {
+        self.failure().is_some_and(|failure| matches!(failure.cause, Cause::Lost(_)))
     }
 
     /// True if the run was cancelled.

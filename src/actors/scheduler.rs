@@ -2,6 +2,7 @@
 //! messages. It decides nothing itself, never waits, and calls no code of a user.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -11,20 +12,21 @@ use actix::{
 };
 use futures::channel::oneshot;
 
+use super::block_on;
 use super::callbacks::{
     BeginRun, Callback, CallbackRegistry, DoAside, EndRun, Ending, HookSet, RunHookFailed,
-    TellRetry,
+    TellRetry, Wanted,
 };
-use super::store::{Object, ObjectError};
+use super::store::{Object, ObjectError, Recover, Recovering};
 use super::worker::{
     ActiveRun, AsyncActor, ForgetRun, Hooks, LostTask, Report, RunTasks, Stop, WorkerActor,
     WorkerLost, WorkerSettings,
 };
 use crate::engine::{
-    Cause, Command, Engine, Event, Failure, Run, RunId, RunOutcome, Running, Status, TaskId,
+    Cause, Command, Engine, Event, Failure, Held, Run, RunId, RunOutcome, Running, Status, TaskId,
     Ticket, WorkerId,
 };
-use crate::graph::{Plan, Results};
+use crate::graph::{Meaning, Plan, Results};
 
 /// Schedules the runs of a cluster.
 pub struct SchedulerActor {
@@ -62,6 +64,8 @@ pub(crate) enum Reply {
     Client(oneshot::Sender<Result<Finished, Ending>>),
     /// Those who hold objects in the store.
     Objects(PromisedObjects),
+    /// Those who need a value whose file could not be read.
+    Recovery(Recovering),
 }
 
 /// Objects that a run is to make, one for each wanted key; those that nobody holds any more are gone.
@@ -176,11 +180,18 @@ impl SchedulerActor {
         let run = Arc::clone(&active.run);
         let reply = entry.reply;
         if let Some(hooks) = &active.hooks {
-            let end = EndRun { run, hooks: hooks.set.clone(), ending };
+            let wanted = match &reply {
+                Reply::Client(_) => Wanted::Values,
+                Reply::Objects(_) | Reply::Recovery(_) => Wanted::Refs,
+            };
+            let end = EndRun { run: Arc::clone(&run), hooks: hooks.set.clone(), ending, wanted };
             self.in_hooks += 1;
             let answer = self.registry.send(end).into_actor(self).map(|results, actor, _| {
                 let results = results.unwrap_or(Err(Ending::Cancelled));
-                actor.answer(reply, results.map(Finished::Results));
+                let finished = |results: Option<Results>| {
+                    results.map_or(Finished::Run(run), Finished::Results)
+                };
+                actor.answer(reply, results.map(finished));
                 actor.hooks_returned();
             });
             context.spawn(answer);
@@ -220,6 +231,7 @@ impl SchedulerActor {
                 }
             }
             Reply::Objects(objects) => self.aside(move || objects.settle(result)),
+            Reply::Recovery(buffer) => self.aside(move || recovered(buffer, result)),
         }
     }
 
@@ -345,7 +357,8 @@ impl PromisedObjects {
 
     fn settle(self, result: Result<Finished, Ending>) {
         let ending = match result {
-            Ok(finished) => return self.keep(finished.results()),
+            Ok(Finished::Run(run)) => return self.keep(&run),
+            Ok(Finished::Results(_)) => unreachable!("objects keep refs, not results"),
             Err(ending) => ending,
         };
         for object in self.0.iter().filter_map(Weak::upgrade) {
@@ -357,10 +370,18 @@ impl PromisedObjects {
         }
     }
 
-    fn keep(&self, results: Results) {
-        for (object, value) in self.0.iter().zip(results.into_list()) {
+    fn keep(&self, run: &Run) {
+        let outputs = run.take_outputs();
+        let held = |meaning: Meaning<'_>| match meaning {
+            Meaning::Literal(literal) => Held::Plain(literal.clone()),
+            Meaning::Task(task) => {
+                let at = run.plan().outputs().binary_search(&task);
+                outputs[at.expect("a wanted task is an output")].clone()
+            }
+        };
+        for (object, meaning) in self.0.iter().zip(run.plan().wanted()) {
             if let Some(object) = object.upgrade() {
-                object.settle(Ok(value.into_value()));
+                object.settle(Ok(held(meaning)));
             }
         }
     }
@@ -375,12 +396,32 @@ impl Drop for PromisedObjects {
     }
 }
 
-impl Finished {
-    /// The results, which are gathered only now if the run had no hooks.
-    pub(crate) fn results(self) -> Results {
-        match self {
-            Finished::Run(run) => run.gather(),
-            Finished::Results(results) => results,
+/// Gives a value that was made again to those who wait for it.
+fn recovered(buffer: Recovering, result: Result<Finished, Ending>) {
+    let ending = match result {
+        // It came last, so it is in memory, unless it has left again; then it is on disk again, too.
+        Ok(Finished::Run(run)) => {
+            let held = run.take_outputs().pop();
+            let value = held.map(|held| block_on(poll_fn(|c| held.poll_pin(c)), std::thread::park));
+            return buffer.settle(value.expect("a run that makes one value has one output"));
+        }
+        Ok(Finished::Results(_)) => unreachable!("a run without hooks has no results"),
+        Err(ending) => ending,
+    };
+    match ending {
+        Ending::Failed(failure) => buffer.settle(Err(failure)),
+        // Dropping it tells who waits.
+        Ending::HookFailed | Ending::Cancelled => drop(buffer),
+    }
+}
+
+/// A value is to be made again: the store could not read it back.
+impl Handler<Recover> for SchedulerActor {
+    type Result = ();
+
+    fn handle(&mut self, Recover { run, buffer }: Recover, context: &mut Self::Context) {
+        if !self.closing {
+            self.activate(run, None, Reply::Recovery(buffer), context);
         }
     }
 }

@@ -9,14 +9,14 @@ use futures::channel::oneshot;
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
-use crate::actors::store::{Maker, ObjectRef, Store, StoreStats};
+use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, next_run};
 use crate::actors::{
     PromisedObjects, Reply, SchedulerActor, StateRef, Submission, Submit, block_on,
     is_arbiter_thread, wait_for,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
-use crate::engine::{Run, RunId};
+use crate::engine::{Resources, Run};
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, Key, Outputs, Plan, Results};
 use crate::value::{Data, Value};
@@ -35,7 +35,8 @@ struct Shared {
     scheduler: Addr<SchedulerActor>,
     registry: Addr<CallbackRegistry>,
     store: Store,
-    workers: usize,
+    /// What every run needs.
+    resources: Resources,
     host: Weak<Host>,
     /// How many callbacks are registered; changed before the registry is told.
     callbacks: AtomicUsize,
@@ -44,23 +45,18 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// Run numbers are given out for the whole process, so that a task of one cluster may wait for a run of
-/// another one.
-static NEXT_RUN: AtomicU64 = AtomicU64::new(1);
-
 impl Client {
     pub(crate) fn new(
         scheduler: Addr<SchedulerActor>,
         registry: Addr<CallbackRegistry>,
         store: Store,
-        workers: usize,
         host: &Arc<Host>,
     ) -> Self {
         let shared = Shared {
             scheduler,
             registry,
+            resources: store.shelf().resources(),
             store,
-            workers,
             host: Arc::downgrade(host),
             callbacks: AtomicUsize::new(0),
             next_callback: AtomicU64::new(0),
@@ -76,7 +72,7 @@ impl Client {
 
     /// How many workers the cluster has.
     pub fn workers(&self) -> usize {
-        self.shared.workers
+        self.shared.resources.workers
     }
 
     /// Runs what `outputs` need of `graph` and answers their values, in the same nested shape.
@@ -173,15 +169,13 @@ impl Client {
         callbacks: Vec<Arc<dyn Callback>>,
         reply: impl FnOnce(&Arc<CancelGuard>) -> Reply,
     ) -> (Arc<CancelGuard>, Option<Arc<Run>>) {
-        let run = RunId(NEXT_RUN.fetch_add(1, Ordering::Relaxed));
+        let run = next_run();
         let guard = Arc::new(CancelGuard::new(run, self.shared.scheduler.clone()));
         let hooked = !callbacks.is_empty() || self.shared.callbacks.load(Ordering::Acquire) > 0;
         let (what, state) = if hooked {
             (Submission::WithHooks(plan, callbacks), None)
         } else {
-            let ledger = Arc::clone(self.shared.store.ledger());
-            let state =
-                Arc::new(Run::new(run, plan, self.shared.workers, ledger, Vec::new(), false));
+            let state = Arc::new(Run::new(run, plan, &self.shared.resources, Vec::new()));
             (Submission::Ready(Arc::clone(&state)), Some(state))
         };
         let reply = reply(&guard);
@@ -299,9 +293,7 @@ impl Client {
 
     /// Puts data into the store.
     pub fn put(&self, key: impl Into<Key>, data: impl Data) -> ObjectRef {
-        let (object_ref, object) = self.shared.store.pending(key.into(), None);
-        object.settle(Ok(Value::new(data)));
-        object_ref
+        self.shared.store.put(key.into(), Value::new(data))
     }
 
     /// The values of object refs, in order; waits for those that are still being made.

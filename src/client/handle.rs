@@ -14,7 +14,7 @@ use super::calls::refuse_on_arbiter;
 use crate::actors::callbacks::{CallbackId, Ending};
 use crate::actors::store::Maker;
 use crate::actors::{CancelRun, Finished, SchedulerActor, wait_for};
-use crate::engine::{Run, RunId, Status};
+use crate::engine::{Gathering, Run, RunId, Status};
 use crate::error::{Error, Kind};
 use crate::graph::Results;
 
@@ -53,6 +53,8 @@ impl Drop for CancelGuard {
 #[must_use = "a run is cancelled when its handle is dropped"]
 pub struct RunHandle {
     receiver: oneshot::Receiver<Result<Finished, Ending>>,
+    /// The results, while they are brought into memory.
+    gathering: Option<Gathering>,
     /// The state of a run that has no hooks.
     run: Option<Arc<Run>>,
     guard: Arc<CancelGuard>,
@@ -64,7 +66,7 @@ impl RunHandle {
         run: Option<Arc<Run>>,
         guard: Arc<CancelGuard>,
     ) -> Self {
-        Self { receiver, run, guard }
+        Self { receiver, gathering: None, run, guard }
     }
 
     /// Cancels the run: nothing new of it starts, and who waits for it gets an error.
@@ -103,14 +105,24 @@ impl Future for RunHandle {
     type Output = Result<Results, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
-        self.guard.is_over.store(true, Ordering::Relaxed);
-        Poll::Ready(match answer {
-            Ok(Ok(finished)) => Ok(finished.results()),
-            Ok(Err(Ending::Failed(failure))) => Err(Kind::Task(failure).into()),
-            Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
-            Err(oneshot::Canceled) => Err(Kind::Closed.into()),
-        })
+        let failed = |failure| Error::from(Kind::Task(failure));
+        loop {
+            if let Some(gathering) = &mut self.gathering {
+                return Pin::new(gathering).poll(context).map_err(failed);
+            }
+            let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
+            self.guard.is_over.store(true, Ordering::Relaxed);
+            return Poll::Ready(match answer {
+                Ok(Ok(Finished::Run(run))) => {
+                    self.gathering = Some(run.gather());
+                    continue;
+                }
+                Ok(Ok(Finished::Results(results))) => Ok(results),
+                Ok(Err(Ending::Failed(failure))) => Err(failed(failure)),
+                Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
+                Err(oneshot::Canceled) => Err(Kind::Closed.into()),
+            });
+        }
     }
 }
 

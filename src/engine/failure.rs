@@ -37,6 +37,9 @@ pub enum Cause {
     },
     /// The worker that ran the task was lost.
     WorkerLost,
+    /// The task's value was moved to disk, could not be read back, and could not be made again; with
+    /// the reason.
+    Lost(Arc<str>),
 }
 
 impl Failure {
@@ -55,7 +58,7 @@ impl Failure {
                 | CallError::List { .. }
                 | CallError::NestedAsync { .. } => None,
             },
-            Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost => None,
+            Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost | Cause::Lost(_) => None,
         }
     }
 }
@@ -73,6 +76,7 @@ impl fmt::Display for Failure {
                 write!(f, "hook {hook} of callback {callback} failed for {key}: {error}")?;
             }
             Cause::WorkerLost => write!(f, "the worker of task {key} was lost")?,
+            Cause::Lost(reason) => write!(f, "the value of {key} is lost: {reason}")?,
         }
         if self.attempts > 1 {
             write!(f, " (after {} attempts)", self.attempts)?;
@@ -98,7 +102,7 @@ impl std::error::Error for Failure {
         match &self.cause {
             Cause::Call(_) => self.task_error()?.source(),
             Cause::Hook { error, .. } => error.source(),
-            Cause::Panic(_) | Cause::WorkerLost => None,
+            Cause::Panic(_) | Cause::WorkerLost | Cause::Lost(_) => None,
         }
     }
 }

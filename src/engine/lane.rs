@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) struct Pulse {
     pub(super) started: AtomicU32,
     /// The task that the owner is in, or `NO_TASK`.
     pub(super) running: AtomicU32,
+    /// The room in memory that this task was given.
+    pub(super) reserved: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,11 @@ impl Lane {
             ready: Mutex::default(),
             available: AtomicU32::new(0),
             best: AtomicU32::new(NO_TASK),
-            pulse: Padded(Pulse { started: AtomicU32::new(0), running: AtomicU32::new(NO_TASK) }),
+            pulse: Padded(Pulse {
+                started: AtomicU32::new(0),
+                running: AtomicU32::new(NO_TASK),
+                reserved: AtomicU64::new(0),
+            }),
         }
     }
 

@@ -28,17 +28,14 @@ struct Shard {
 /// What the store holds at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
-    /// How many values.
+    /// How many values, in memory or not.
     pub values: u64,
-    /// How many bytes they are counted with.
+    /// How many bytes those in memory are counted with.
     pub bytes: u64,
-    /// The most bytes that were held at once, as sampled by the workers every few microseconds and
-    /// whenever a value of a megabyte or more came.
+    /// The most bytes that were in memory at once, as sampled by the workers every few microseconds and
+    /// whenever a large value came.
     pub peak_bytes: u64,
 }
-
-/// From this size on a single value is worth a look at the peak.
-const LARGE: usize = 1 << 20;
 
 impl Ledger {
     /// A ledger for so many workers.
@@ -52,11 +49,7 @@ impl Ledger {
     /// A value came. Only `worker` itself may call this with its number.
     #[inline]
     pub(crate) fn came(&self, worker: WorkerId, value: &Value) {
-        let bytes = value.bytes();
-        self.shards[worker.index()].add(1, bytes_of(bytes));
-        if bytes >= LARGE {
-            self.sample_peak();
-        }
+        self.shards[worker.index()].add(1, bytes_of(value.bytes()));
     }
 
     /// A value went. Only `worker` itself may call this with its number.
@@ -65,19 +58,28 @@ impl Ledger {
         self.shards[worker.index()].add(-1, -bytes_of(value.bytes()));
     }
 
-    /// Values came or went in a thread that is no worker.
-    pub(crate) fn changed_elsewhere(&self, values: i64, bytes: i64) {
+    /// Values came or went, or changed their place, in a thread that is no worker.
+    pub fn add(&self, values: i64, bytes: i64) {
         let shard = self.shards.last().expect("there is a shard for everybody else");
         shard.values.fetch_add(values, Ordering::Relaxed);
         shard.bytes.fetch_add(bytes, Ordering::Relaxed);
         if bytes > 0 {
-            self.sample_peak();
+            self.sample();
         }
     }
 
-    /// Compares what is held now with the peak.
-    pub(crate) fn sample_peak(&self) {
-        self.peak.fetch_max(self.sum(|shard| &shard.bytes), Ordering::Relaxed);
+    /// Compares what is held now with the peak, and answers it.
+    pub(crate) fn sample(&self) -> u64 {
+        let bytes = self.bytes();
+        if bytes > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(bytes, Ordering::Relaxed);
+        }
+        bytes
+    }
+
+    /// How many bytes are held now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sum(|shard| &shard.bytes)
     }
 
     /// What is held now.
@@ -105,7 +107,7 @@ impl Shard {
 
 /// Sizes as signed numbers; no value has more bytes than an `i64` counts.
 #[inline]
-fn bytes_of(bytes: usize) -> i64 {
+pub(super) fn bytes_of(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
@@ -125,9 +127,9 @@ mod tests {
         let value = Value::new(vec![0_u8; 1000]);
         ledger.came(WorkerId(0), &value);
         assert_eq!(ledger.holdings().bytes, 1024);
-        ledger.sample_peak();
+        ledger.sample();
         ledger.went(WorkerId(1), &value);
-        ledger.changed_elsewhere(1, 8);
+        ledger.add(1, 8);
         let now = Holdings { values: 1, bytes: 8, peak_bytes: 1024 };
         assert_eq!(ledger.holdings(), now);
     }

@@ -28,13 +28,13 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::TaskId;
-use crate::value::Value;
+use super::kept::Held;
 
 /// One slot a task.
 pub(super) struct Slots {
     /// Uses of the value that are not spent yet.
     uses: Box<[AtomicU32]>,
-    values: Box<[UnsafeCell<Option<Value>>]>,
+    values: Box<[UnsafeCell<Option<Held>>]>,
 }
 
 // SAFETY: the values are `Send + Sync`, and access to each cell follows the protocol above: one writer
@@ -55,7 +55,7 @@ impl Slots {
     /// The caller is the only one that runs the task, has not put a value before, and nobody holds
     /// the task as an input yet (step 2 of the protocol).
     #[inline]
-    pub(super) unsafe fn put(&self, task: TaskId, value: Value) {
+    pub(super) unsafe fn put(&self, task: TaskId, value: Held) {
         // SAFETY: by the caller's promise nobody else accesses the cell now.
         unsafe { *self.values[task.index()].get() = Some(value) };
     }
@@ -67,7 +67,7 @@ impl Slots {
     /// The caller holds a use of the task's value, which was published to it, and spends that use only
     /// after the borrow ended (step 3).
     #[inline]
-    pub(super) unsafe fn get(&self, task: TaskId) -> Option<&Value> {
+    pub(super) unsafe fn get(&self, task: TaskId) -> Option<&Held> {
         // SAFETY: while a use is held, the cell is only read.
         unsafe { (*self.values[task.index()].get()).as_ref() }
     }
@@ -78,7 +78,7 @@ impl Slots {
     ///
     /// As [`get`](Self::get), and the caller holds no borrow of the value.
     #[inline]
-    pub(super) unsafe fn take_if_last(&self, task: TaskId) -> Option<Value> {
+    pub(super) unsafe fn take_if_last(&self, task: TaskId) -> Option<Held> {
         let uses = &self.uses[task.index()];
         if uses.load(Ordering::Acquire) != 1 {
             return None;
@@ -95,7 +95,7 @@ impl Slots {
     ///
     /// As [`take_if_last`](Self::take_if_last).
     #[inline]
-    pub(super) unsafe fn spend(&self, task: TaskId) -> Option<Value> {
+    pub(super) unsafe fn spend(&self, task: TaskId) -> Option<Held> {
         let uses = &self.uses[task.index()];
         match uses.load(Ordering::Acquire) {
             0 => return None,
@@ -122,7 +122,7 @@ impl Slots {
     }
 
     /// All values that are still in their slots. Exclusive access makes every borrow impossible.
-    pub(super) fn remaining(&mut self) -> impl Iterator<Item = &Value> {
+    pub(super) fn remaining(&mut self) -> impl Iterator<Item = &Held> {
         self.values.iter_mut().filter_map(|cell| cell.get_mut().as_ref())
     }
 }

@@ -34,5 +34,5 @@ pub use error::GraphError;
 pub use function::{BoxError, BoxFuture, CallError, Func, Function, Input, Outcome};
 pub use key::Key;
 pub use outputs::{Outputs, Results, WrongType};
-pub use plan::{Inputs, Plan, TaskId};
+pub use plan::{Inputs, Meaning, Plan, TaskId};
 pub use typed::IntoFunc;

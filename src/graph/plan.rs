@@ -96,6 +96,15 @@ pub(super) struct Flags {
     pub(super) chained: bool,
 }
 
+/// What a wanted key means.
+#[derive(Clone, Copy, Debug)]
+pub enum Meaning<'a> {
+    /// The value of a task.
+    Task(TaskId),
+    /// A value that stands in the graph.
+    Literal(&'a Value),
+}
+
 /// The wanted keys, resolved.
 pub(super) enum Wanted {
     Task(TaskId),
@@ -268,6 +277,20 @@ impl Plan {
             }
         }
         Ok(stack)
+    }
+
+    /// What each wanted key means, in order, without the shape.
+    pub fn wanted(&self) -> Vec<Meaning<'_>> {
+        let mut meanings = Vec::new();
+        let mut left = vec![&self.wanted];
+        while let Some(next) = left.pop() {
+            match next {
+                Wanted::Task(task) => meanings.push(Meaning::Task(*task)),
+                Wanted::Literal(literal) => meanings.push(Meaning::Literal(literal)),
+                Wanted::List(items) => left.extend(items.iter().rev()),
+            }
+        }
+        meanings
     }
 
     /// The results in the wanted shape. `value` answers the value of an output.

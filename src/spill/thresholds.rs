@@ -6,9 +6,8 @@ use super::SettingError;
 
 /// At which shares of the memory limit values are spilled and tasks held back.
 ///
-/// Over `spill`, values are written to the disk until no more than `target` is left in memory; over
-/// `pause`, no task starts that is not needed to free memory. The distance between the first two is what
-/// one turn of spilling frees: with none, each new value would cause one.
+/// Over `target`, values that nobody uses are written to disk, one at a time; over `spill`, as many at a
+/// time as there are I/O threads. A task that would take the store over `pause` waits until there is room.
 ///
 /// # Examples
 ///
@@ -42,17 +41,17 @@ impl Thresholds {
         }
     }
 
-    /// The share down to which values are spilled.
+    /// The share over which values are spilled.
     pub fn target(&self) -> f64 {
         self.target
     }
 
-    /// The share over which values are spilled.
+    /// The share over which values are spilled as fast as the disk allows.
     pub fn spill(&self) -> f64 {
         self.spill
     }
 
-    /// The share over which tasks are held back.
+    /// The share over which tasks wait that would add to what is held.
     pub fn pause(&self) -> f64 {
         self.pause
     }

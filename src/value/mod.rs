@@ -137,7 +137,6 @@ impl Value {
 
     /// How many pointers to the data exist, this one included: dropping one frees memory only if it is
     /// the last.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the store will ask before it spills"))]
     pub(crate) fn pointers(&self) -> usize {
         match &self.0 {
             Repr::Shared(payload) => Arc::strong_count(payload),

@@ -297,8 +297,10 @@ fn dropped_inside_a_hook_it_ends_in_its_own_time() {
             Ok(())
         });
         let request = client.with_callbacks([callback]);
-        let error = request.get_blocking(graph! { "x" => (inc, 1) }, "x").unwrap_err();
-        assert!(error.is_cancelled() || error.is_closed(), "{error}");
+        // The end comes while the run goes on, or after it.
+        if let Err(error) = request.get_blocking(graph! { "x" => (inc, 1) }, "x") {
+            assert!(error.is_cancelled() || error.is_closed(), "{error}");
+        }
         witnesses.until_gone();
     });
 }

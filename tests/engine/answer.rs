@@ -8,7 +8,7 @@ use crate::plans::{Bench, plan, plan_for};
 /// What a run with these answers ran, and its result.
 fn run(bench: &Bench) -> (Vec<u32>, i64) {
     let order = bench.finish(0);
-    (order, bench.run.gather().into_data().expect("the result is a number"))
+    (order, bench.gather().into_data().expect("the result is a number"))
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_chain_does_not_lead_into_an_answered_task() {
     // Task 0 is wanted for itself; task 1, which alone follows it, is known.
     let bench = Bench::with_answers(plan_for([&[], &[0], &[1]], [0_i64, 2]), 1, &[(1, 100)]);
     assert_eq!(bench.finish(0), [0, 2]);
-    assert_eq!(bench.run.gather().into_data::<Vec<i64>>().unwrap(), [1, 101]);
+    assert_eq!(bench.gather().into_data::<Vec<i64>>().unwrap(), [1, 101]);
     assert_eq!(bench.values(), 0);
 }
 
@@ -64,13 +64,13 @@ fn known_values_are_there_from_the_beginning() {
 fn the_known_and_the_made_are_wanted_side_by_side() {
     let bench = Bench::with_answers(plan_for([&[], &[], &[0, 1]], [1_i64, 2]), 2, &[(1, 100)]);
     assert_eq!(bench.finish(1), [0, 2]);
-    assert_eq!(bench.run.gather().into_data::<Vec<i64>>().unwrap(), [100, 102]);
+    assert_eq!(bench.gather().into_data::<Vec<i64>>().unwrap(), [100, 102]);
 }
 
 #[test]
 fn what_was_known_goes_with_a_run_that_is_dropped() {
-    let Bench { run, ledger } = Bench::with_answers(plan([&[], &[0], &[1]]), 1, &[(1, 100)]);
-    assert_eq!(ledger.holdings().bytes, 8);
+    let Bench { run, memory } = Bench::with_answers(plan([&[], &[0], &[1]]), 1, &[(1, 100)]);
+    assert_eq!(memory.ledger().holdings().bytes, 8);
     drop(run);
-    assert_eq!((ledger.holdings().values, ledger.holdings().bytes), (0, 0));
+    assert_eq!((memory.ledger().holdings().values, memory.ledger().holdings().bytes), (0, 0));
 }

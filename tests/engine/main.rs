@@ -4,6 +4,8 @@
 //! Nothing here is left to chance and no worker is real; see `tests/simulation` for many of them at
 //! once. `threads` alone lets real threads race for the tasks of a run.
 
+#[path = "../support/attic.rs"]
+mod attic;
 #[path = "../support/plans.rs"]
 mod plans;
 #[path = "../support/situation.rs"]
@@ -14,6 +16,7 @@ mod cancel;
 mod finish;
 mod lose;
 mod retry;
+mod room;
 mod run;
 mod share;
 mod submit;

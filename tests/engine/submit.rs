@@ -33,7 +33,7 @@ fn the_worker_whose_run_ended_starts_the_next_one() {
 fn a_run_without_tasks_is_done_at_once() {
     let mut situation = Situation::with_workers(1);
     situation.hears(when::submitted(1, 0), [then::finish(1, RunOutcome::Done)]);
-    assert_eq!(situation.runs(), []);
+    assert!(situation.runs().is_empty());
     let mut without_workers = Situation::default();
     without_workers.hears(when::submitted(1, 0), [then::finish(1, RunOutcome::Done)]);
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mobula::engine::{Ledger, Run, RunId, Status, Ticket, Watch, WorkerId};
+use mobula::engine::{Pins, Resources, Run, RunId, Status, Ticket, Watch, WorkerId};
 use mobula::{Outcome, Plan};
 
-use crate::plans::{independent, plan_for, plan_of};
+use crate::plans::{gather, independent, plain_resources, plan_for, plan_of};
 
 const THREADS: usize = 3;
 
@@ -19,15 +19,15 @@ const PATIENCE: u64 = 3_000_000;
 
 /// A run and how often each of its tasks has started.
 struct Race {
-    run: Run,
+    run: Arc<Run>,
     starts: Vec<AtomicUsize>,
 }
 
 impl Race {
-    fn new(number: usize, plan: &Arc<Plan>, ledger: &Arc<Ledger>) -> Self {
-        let (plan, ledger) = (Arc::clone(plan), Arc::clone(ledger));
+    fn new(number: usize, plan: &Arc<Plan>, resources: &Resources) -> Self {
+        let plan = Arc::clone(plan);
         let starts = plan.tasks().map(|_| AtomicUsize::new(0)).collect();
-        let run = Run::new(RunId(number as u64), plan, THREADS, ledger, Vec::new(), false);
+        let run = Arc::new(Run::new(RunId(number as u64), plan, resources, Vec::new()));
         Self { run, starts }
     }
 
@@ -56,7 +56,7 @@ impl Race {
     fn step(&self, worker: WorkerId, ticket: Ticket) -> Option<Ticket> {
         self.starts[ticket.task().index()].fetch_add(1, Ordering::Relaxed);
         self.run.start(worker, &ticket);
-        match self.run.call(worker, &ticket, false).expect("the call is good") {
+        match self.run.call(worker, &ticket, false, Pins::default()).expect("the call is good") {
             Outcome::Ready(value) => self.run.complete(worker, ticket, value).next,
             Outcome::Later(_) => unreachable!("no task is asynchronous"),
         }
@@ -65,8 +65,8 @@ impl Race {
 
 /// Lets threads race through many runs of a plan.
 fn race(plan: &Arc<Plan>, rounds: usize) {
-    let ledger = Arc::new(Ledger::new(THREADS));
-    let races: Vec<Race> = (0..rounds).map(|number| Race::new(number, plan, &ledger)).collect();
+    let resources = plain_resources(THREADS);
+    let races: Vec<Race> = (0..rounds).map(|number| Race::new(number, plan, &resources)).collect();
     std::thread::scope(|scope| {
         for worker in 0..THREADS {
             let worker = WorkerId(u32::try_from(worker).expect("there are few"));
@@ -79,11 +79,15 @@ fn race(plan: &Arc<Plan>, rounds: usize) {
         let starts: Vec<usize> = starts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         assert_eq!(starts, vec![1; starts.len()], "every task of {run:?} starts once");
         assert_eq!(run.status(), Status::Done, "{run:?} stands still");
-        results.push(run.gather().into_data::<Vec<i64>>().expect("numbers are wanted"));
+        results.push(gather(run).into_data::<Vec<i64>>().expect("numbers are wanted"));
         run.check_invariants();
     }
     assert!(results.iter().all(|result| *result == results[0]), "the same plan, the same results");
-    assert_eq!(ledger.holdings().values, 0, "everything was gathered or released");
+    assert_eq!(
+        resources.memory.ledger().holdings().values,
+        0,
+        "everything was gathered or released"
+    );
 }
 
 #[test]

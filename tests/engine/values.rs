@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mobula::engine::Pins;
 use mobula::engine::{Status, WorkerId};
 use mobula::{
     Arg, CallError, Func, Function, Graph, Input, Outcome, Plan, Task, Value, graph, keys,
@@ -17,7 +18,7 @@ fn a_value_goes_with_its_last_use() {
         next = bench.do_task(0, ticket).next;
         assert_eq!(bench.values(), 1);
     }
-    assert_eq!(bench.run.gather().into_data::<i64>().unwrap(), 3);
+    assert_eq!(bench.gather().into_data::<i64>().unwrap(), 3);
     assert_eq!(bench.values(), 0);
 }
 
@@ -38,7 +39,7 @@ fn a_wanted_value_stays_until_it_is_gathered() {
     let bench = Bench::new(plan_for([&[], &[0], &[1]], keys![0, [2, 0]]), 1);
     bench.finish(0);
     assert_eq!(bench.values(), 2);
-    let results = bench.run.gather();
+    let results = bench.gather();
     let values: Vec<_> = results.values().into_iter().map(|value| value.clone().take()).collect();
     assert_eq!(values.into_iter().collect::<Result<Vec<i64>, _>>().unwrap(), [1, 3, 1]);
     assert_eq!(bench.values(), 0);
@@ -50,13 +51,13 @@ fn literals_are_gathered_and_not_held() {
     let bench = Bench::new(Arc::new(Plan::new(graph, ["x", "y"]).unwrap()), 1);
     bench.finish(0);
     assert_eq!(bench.values(), 1);
-    assert_eq!(bench.run.gather().into_data::<Vec<i64>>().unwrap(), [1, 1]);
+    assert_eq!(bench.gather().into_data::<Vec<i64>>().unwrap(), [1, 1]);
 }
 
 #[test]
 #[should_panic(expected = "only a run that is done has results")]
 fn a_run_that_goes_on_has_no_results() {
-    Bench::new(independent(1), 1).run.gather();
+    Bench::new(independent(1), 1).gather();
 }
 
 #[test]
@@ -68,9 +69,9 @@ fn what_nobody_gathered_goes_with_the_run() {
     let late = bench.call(0, &next);
     bench.run.complete(WorkerId(0), next, late);
     assert_eq!(bench.values(), 2);
-    let Bench { run, ledger } = bench;
+    let Bench { run, memory } = bench;
     drop(run);
-    assert_eq!((ledger.holdings().values, ledger.holdings().bytes), (0, 0));
+    assert_eq!((memory.ledger().holdings().values, memory.ledger().holdings().bytes), (0, 0));
 }
 
 #[test]
@@ -80,9 +81,9 @@ fn bytes_are_counted_wherever_a_value_comes_and_goes() {
     let bench = Bench::new(Arc::new(Plan::new(graph, "size").unwrap()), 2);
     let ticket = bench.next(0).unwrap();
     let next = bench.do_task(0, ticket).next.unwrap();
-    assert_eq!(bench.ledger.holdings().bytes, 1024);
+    assert_eq!(bench.memory.ledger().holdings().bytes, 1024);
     bench.do_task(1, next);
-    assert_eq!(bench.ledger.holdings().bytes, 8);
+    assert_eq!(bench.memory.ledger().holdings().bytes, 8);
 }
 
 /// Answers whether its input was given away with the call.
@@ -120,14 +121,14 @@ fn readers(uses: &[usize]) -> Bench {
 fn the_last_reader_gets_its_input_given() {
     let bench = readers(&[1, 1, 1]);
     bench.finish(0);
-    assert_eq!(bench.run.gather().into_data::<Vec<bool>>().unwrap(), [false, false, true]);
+    assert_eq!(bench.gather().into_data::<Vec<bool>>().unwrap(), [false, false, true]);
 }
 
 #[test]
 fn an_input_that_a_call_reads_twice_is_not_given_away() {
     let bench = readers(&[2]);
     bench.finish(0);
-    assert_eq!(bench.run.gather().into_data::<Vec<bool>>().unwrap(), [false]);
+    assert_eq!(bench.gather().into_data::<Vec<bool>>().unwrap(), [false]);
     assert_eq!(bench.values(), 0);
 }
 
@@ -138,7 +139,7 @@ fn a_call_that_keeps_its_inputs_can_be_made_again() {
     let reader = bench.do_task(0, source).next.unwrap();
     for _ in 0..2 {
         bench.run.start(WorkerId(0), &reader);
-        let outcome = bench.run.call(WorkerId(0), &reader, true).unwrap();
+        let outcome = bench.run.call(WorkerId(0), &reader, true, Pins::default()).unwrap();
         let Outcome::Ready(owned) = outcome else { unreachable!("it is not asynchronous") };
         assert_eq!(owned.downcast_ref(), Some(&false));
         assert_eq!(bench.values(), 1);
@@ -157,7 +158,7 @@ fn a_callback_may_answer_for_a_task_that_is_never_called() {
     bench.run.start(WorkerId(0), &next);
     assert!(bench.run.complete(WorkerId(0), next, Value::new(50_i64)).ended);
     assert_eq!(bench.values(), 1, "the input that nobody read is gone as well");
-    assert_eq!(bench.run.gather().into_data::<i64>().unwrap(), 50);
+    assert_eq!(bench.gather().into_data::<i64>().unwrap(), 50);
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn a_call_with_a_wrong_argument_is_an_error_and_keeps_what_it_keeps() {
     let text = bench.next(0).unwrap();
     let next = bench.do_task(0, text).next.unwrap();
     bench.run.start(WorkerId(0), &next);
-    let error = bench.run.call(WorkerId(0), &next, true).unwrap_err();
+    let error = bench.run.call(WorkerId(0), &next, true, Pins::default()).unwrap_err();
     assert!(error.to_string().contains("must be i64, found alloc::string::String"), "{error}");
     assert!(bench.run.can_run_again(&next));
 }

@@ -45,7 +45,6 @@ pub(crate) struct Submission {
     /// The values of nodes that are known when the run starts.
     pub(crate) answers: BTreeMap<usize, i64>,
     /// Whether the run can be asked if a task has ended.
-    pub(crate) observed: bool,
     /// When the caller cancels, as often as it does.
     pub(crate) cancels: Vec<u64>,
     /// When a hook of the whole run fails.
@@ -60,7 +59,6 @@ impl Submission {
             plan: blueprint.plan(rng),
             blueprint,
             answers: BTreeMap::new(),
-            observed: false,
             cancels: Vec::new(),
             hook_fails: None,
         }
@@ -129,7 +127,6 @@ impl Scenario {
                 let (shape, size) = (rng.pick(&Shape::ALL), rng.count(0, most.max(2)));
                 let blueprint = blueprint(&mut rng, shape, size, odds, lengths);
                 let mut submission = Submission::plain(&mut rng, at, blueprint);
-                submission.observed = rng.chance(50);
                 for (at, node) in submission.blueprint.nodes.iter().enumerate() {
                     if node.kind.is_task() && rng.chance(answers) {
                         submission.answers.insert(at, rng.small());

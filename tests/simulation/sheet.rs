@@ -14,7 +14,6 @@ use crate::scenario::Submission;
 #[derive(Debug)]
 pub(crate) struct Sheet {
     pub(crate) tasks: Vec<Entry>,
-    pub(crate) observed: bool,
     /// True if no task of the run is asynchronous.
     pub(crate) synchronous: bool,
     /// How many tasks have to run.
@@ -94,7 +93,6 @@ impl Sheet {
         }
         let synchronous = |node: &crate::plan::Node| node.script.awaited.is_none();
         let mut sheet = Self {
-            observed: submission.observed,
             synchronous: blueprint.nodes.iter().all(synchronous),
             needed: needed.iter().filter(|needed| **needed).count(),
             ended: 0,

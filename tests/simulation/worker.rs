@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mobula::engine::{Event, Pace, Run, RunId, Ticket, Watch, WorkerId};
+use mobula::engine::{Event, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId};
 use mobula::{BoxFuture, Outcome, TaskId, Value};
 
 use crate::history::Entry;
@@ -200,7 +200,10 @@ impl World<'_> {
         let task = ticket.task();
         let keeps_inputs = self.scenario.keeps_inputs || run.plan().retries(task) > 0;
         self.laws.called(run, task, keeps_inputs);
-        match run.call(worker, ticket, keeps_inputs).expect("blueprints hold good calls") {
+        match run
+            .call(worker, ticket, keeps_inputs, Pins::default())
+            .expect("blueprints hold good calls")
+        {
             Outcome::Later(future) => Called::Later(future),
             Outcome::Ready(_) if self.fails(run, task) => Called::Failed,
             Outcome::Ready(value) => Called::Value(value),

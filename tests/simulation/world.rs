@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use mobula::engine::{
-    Command, Engine, Event, Ledger, Run, RunId, RunOutcome, Running, Status, Ticket, WorkerId,
+    Command, Engine, Event, Memory, Resources, Run, RunId, RunOutcome, Running, Status, Ticket,
+    WorkerId,
 };
 use mobula::{TaskId, Value};
 
@@ -30,7 +32,7 @@ pub(crate) struct World<'a> {
     due: BTreeMap<(u64, u64), What>,
     arranged: u64,
     engine: Engine,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) resources: Resources,
     /// The runs that workers may take from, oldest first.
     pub(super) published: Vec<Arc<Run>>,
     /// The runs that are not over, by their numbers.
@@ -74,7 +76,11 @@ impl<'a> World<'a> {
             due: BTreeMap::new(),
             arranged: 0,
             engine: Engine::new(),
-            ledger: Arc::new(Ledger::new(workers)),
+            resources: Resources {
+                workers,
+                memory: Arc::new(Memory::new(workers, None)),
+                keeper: None,
+            },
             published: Vec::new(),
             live: BTreeMap::new(),
             troubled: BTreeMap::new(),
@@ -115,7 +121,7 @@ impl<'a> World<'a> {
         while let Some(((at, _), what)) = self.due.pop_first() {
             self.now = at;
             self.happen(what);
-            self.laws.holds(&self.ledger);
+            self.laws.holds(self.resources.memory.ledger());
             steps += 1;
             if steps % self.scenario.steps_a_check == 0 {
                 for run in &self.published {
@@ -172,14 +178,7 @@ impl<'a> World<'a> {
             let task = plan.task(&submission.blueprint.nodes[*node].key)?;
             Some((task, Value::new(*number)))
         });
-        let run = Arc::new(Run::new(
-            id,
-            Arc::clone(plan),
-            self.workers.len(),
-            Arc::clone(&self.ledger),
-            answers.collect(),
-            submission.observed,
-        ));
+        let run = Arc::new(Run::new(id, Arc::clone(plan), &self.resources, answers.collect()));
         self.laws.submitted(&run, submission);
         self.live.insert(id, Arc::clone(&run));
         self.hear(Event::RunSubmitted { run: id, tasks: run.tasks(), roots: run.roots() });
@@ -247,8 +246,9 @@ impl<'a> World<'a> {
         self.laws.over(&run, outcome);
     }
 
-    fn gather(&mut self, run: &Run) {
-        let results = run.gather();
+    fn gather(&mut self, run: &Arc<Run>) {
+        let results = run.gather().now_or_never().expect("all values are in memory");
+        let results = results.expect("no value is lost");
         self.laws.gathered(run.id(), &results, &self.scenario.submissions[index(run.id())]);
         self.laws.handed_over(run.id());
     }

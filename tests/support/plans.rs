@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobula::engine::{Completion, Ledger, Run, RunId, Ticket, WorkerId};
-use mobula::{Arg, Func, Graph, Key, Outcome, Outputs, Plan, Task, TaskId, Value};
+use futures::FutureExt as _;
+use mobula::engine::{Completion, Memory, Pins, Resources, Run, RunId, Ticket, WorkerId};
+use mobula::{Arg, Func, Graph, Key, Outcome, Outputs, Plan, Results, Task, TaskId, Value};
 
 /// One more than all inputs together, so every task tells in how many ways it is reached.
 fn one_more(items: Vec<i64>) -> i64 {
@@ -47,45 +48,58 @@ pub(crate) fn independent(tasks: i64) -> Arc<Plan> {
     Arc::new(Plan::new(graph, outputs).expect("the plan of a test is good"))
 }
 
-/// A run and the ledger that counts its values.
+/// What runs need whose values all stay in memory, however much they take.
+pub(crate) fn plain_resources(workers: usize) -> Resources {
+    Resources { workers, memory: Arc::new(Memory::new(workers, None)), keeper: None }
+}
+
+/// The results of a run that is done and whose values are in memory.
+pub(crate) fn gather(run: &Arc<Run>) -> Results {
+    let gathered = run.gather().now_or_never().expect("all values are in memory");
+    gathered.expect("no value is lost")
+}
+
+/// A run and the memory in which its values are counted.
 pub(crate) struct Bench {
-    pub(crate) run: Run,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) run: Arc<Run>,
+    pub(crate) memory: Arc<Memory>,
 }
 
 impl Bench {
-    /// A run of a plan by so many workers. It can be asked what has ended.
+    /// A run of a plan by so many workers.
     pub(crate) fn new(plan: Arc<Plan>, workers: usize) -> Self {
         Self::with_answers(plan, workers, &[])
     }
 
     /// The same, where the values of some tasks are known at the start.
     pub(crate) fn with_answers(plan: Arc<Plan>, workers: usize, answers: &[(u32, i64)]) -> Self {
-        Self::any(1, plan, workers, answers, true)
-    }
-
-    /// A run that cannot be asked what has ended.
-    pub(crate) fn unobserved(plan: Arc<Plan>, workers: usize) -> Self {
-        Self::any(1, plan, workers, &[], false)
+        Self::any(1, plan, workers, answers)
     }
 
     /// A run with this number.
     pub(crate) fn numbered(id: u64, plan: Arc<Plan>, workers: usize) -> Self {
-        Self::any(id, plan, workers, &[], true)
+        Self::any(id, plan, workers, &[])
     }
 
-    fn any(
+    fn any(id: u64, plan: Arc<Plan>, workers: usize, answers: &[(u32, i64)]) -> Self {
+        Self::with_resources(id, plan, plain_resources(workers), answers)
+    }
+
+    /// A run whose values may have to leave memory.
+    pub(crate) fn with_resources(
         id: u64,
         plan: Arc<Plan>,
-        workers: usize,
+        resources: Resources,
         answers: &[(u32, i64)],
-        observed: bool,
     ) -> Self {
-        let ledger = Arc::new(Ledger::new(workers));
         let answers = answers.iter().map(|(task, value)| (TaskId(*task), Value::new(*value)));
-        let answers = answers.collect();
-        let run = Run::new(RunId(id), plan, workers, Arc::clone(&ledger), answers, observed);
-        Self { run, ledger }
+        let run = Arc::new(Run::new(RunId(id), plan, &resources, answers.collect()));
+        Self { run, memory: resources.memory }
+    }
+
+    /// The results of the run, which is done.
+    pub(crate) fn gather(&self) -> Results {
+        gather(&self.run)
     }
 
     /// What the worker takes by itself.
@@ -96,7 +110,11 @@ impl Bench {
     /// Starts a task and calls it. Its inputs are given away where nobody else needs them.
     pub(crate) fn call(&self, worker: u32, ticket: &Ticket) -> Value {
         self.run.start(WorkerId(worker), ticket);
-        match self.run.call(WorkerId(worker), ticket, false).expect("the call is good") {
+        match self
+            .run
+            .call(WorkerId(worker), ticket, false, Pins::default())
+            .expect("the call is good")
+        {
             Outcome::Ready(value) => value,
             Outcome::Later(_) => unreachable!("no task is asynchronous"),
         }
@@ -123,7 +141,7 @@ impl Bench {
 
     /// How many values the ledger counts.
     pub(crate) fn values(&self) -> u64 {
-        self.ledger.holdings().values
+        self.memory.ledger().holdings().values
     }
 
     /// Tells the run how long a task takes.

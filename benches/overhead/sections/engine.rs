@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobula::engine::{Engine, Event, Ledger, Run, RunId, Running, TaskId, WorkerId};
+use mobula::engine::{Engine, Event, Memory, Resources, Run, RunId, Running, TaskId, WorkerId};
 use mobula::{Plan, Value};
 
 use crate::arguments::{Arguments, Extent};
@@ -142,9 +142,9 @@ fn handle(script: &Script) -> Result<Sample, Failure> {
 /// Takes a run from its first decision to its end, as one worker does whose tasks take no time.
 fn decide(plan: &Arc<Plan>) -> Result<Sample, Failure> {
     let worker = WorkerId(0);
-    let ledger = Arc::new(Ledger::new(1));
-    let (before, run) =
-        timed(|| Run::new(RunId(1), Arc::clone(plan), 1, ledger, Vec::new(), false));
+    let memory = Arc::new(Memory::new(1, None));
+    let resources = Resources { workers: 1, memory, keeper: None };
+    let (before, run) = timed(|| Run::new(RunId(1), Arc::clone(plan), &resources, Vec::new()));
     let (time, (done, ended)) = timed(|| {
         let (mut done, mut ended) = (0, false);
         let mut next = run.next(worker);

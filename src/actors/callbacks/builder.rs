@@ -101,6 +101,8 @@ builder! {
     error(key: &Key, failure: &Failure) -> HookResult, else Ok(());
     /// As [`Callback::retry`].
     retry(key: &Key, attempt: u32) -> HookResult, else Ok(());
+    /// As [`Callback::spill`].
+    spill(key: &Key, bytes: u64) -> HookResult, else Ok(());
 }
 
 impl CallbackBuilder {

@@ -152,7 +152,8 @@ pub trait Callback: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Once a run, after it succeeded, with the final result.
+    /// Once a run, after it succeeded, with the final result: for `persist`, with an
+    /// [`ObjectRef`] in place of each task's value.
     ///
     /// # Errors
     ///
@@ -233,6 +234,17 @@ pub trait Callback: Send + Sync + 'static {
         let _ = (key, attempt);
         Ok(())
     }
+
+    /// A value of `bytes` bytes has moved from memory to disk. Called on the registry's thread while the
+    /// value's run goes on, and after that as long as the callback is registered.
+    ///
+    /// # Errors
+    ///
+    /// An error is logged; no run depends on it.
+    fn spill(&self, key: &Key, bytes: u64) -> HookResult {
+        let _ = (key, bytes);
+        Ok(())
+    }
 }
 
 /// Passes every hook on to what the pointer points to.
@@ -267,6 +279,7 @@ pass_on! {
     graph_finish(graph: &Plan, state: &RunView<'_>, errored: bool) -> HookResult;
     error(key: &Key, failure: &Failure) -> HookResult;
     retry(key: &Key, attempt: u32) -> HookResult;
+    spill(key: &Key, bytes: u64) -> HookResult;
 }
 
 /// What a hook may know of a task.

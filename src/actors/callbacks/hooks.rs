@@ -210,6 +210,16 @@ impl HookSet {
         }
     }
 
+    /// Called for every callback, also if one fails: a value has moved, and no run is to blame.
+    pub(super) fn spill(&self, key: &Key, bytes: u64) {
+        for callback in self.callbacks.iter() {
+            let tell = |hooks: &dyn Callback| hooks.spill(key, bytes);
+            if let Err(failure) = self.guarded(callback, "spill", Some(key), tell) {
+                log::warn!("{failure}");
+            }
+        }
+    }
+
     pub(super) fn retry(&self, key: &Key, attempt: u32) -> Result<(), Failure> {
         self.each("retry", Some(key), |hooks| hooks.retry(key, attempt))
     }

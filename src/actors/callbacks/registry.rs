@@ -10,19 +10,24 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
 
+use super::super::block_on;
 use super::super::panic_message;
+use super::super::store::{ObjectRef, Spilled};
 use super::callback::Callback;
 use super::hooks::{CallbackErrors, HookSet};
-use crate::engine::{Failure, Ledger, Run, RunId};
+use crate::engine::{Failure, Resources, Run, RunId};
 use crate::graph::{Plan, Results};
+use crate::value::Value;
 
 /// Holds the registered callbacks and calls the hooks of whole runs.
 pub struct CallbackRegistry {
     /// In order of registration.
     callbacks: Vec<(CallbackId, Arc<dyn Callback>)>,
     errors: CallbackErrors,
-    workers: usize,
-    ledger: Arc<Ledger>,
+    /// What the runs need that begin here.
+    resources: Resources,
+    /// The callbacks of the runs that go on.
+    active: HashMap<RunId, HookSet>,
     /// Hooks of whole runs that failed while their run went on; taken by `EndRun`.
     failed: HashMap<RunId, Failure>,
 }
@@ -32,8 +37,14 @@ pub struct CallbackRegistry {
 pub(crate) struct CallbackId(pub(crate) u64);
 
 impl CallbackRegistry {
-    pub(crate) fn new(errors: CallbackErrors, workers: usize, ledger: Arc<Ledger>) -> Self {
-        Self { callbacks: Vec::new(), errors, workers, ledger, failed: HashMap::new() }
+    pub(crate) fn new(errors: CallbackErrors, resources: Resources) -> Self {
+        Self {
+            callbacks: Vec::new(),
+            errors,
+            resources,
+            active: HashMap::new(),
+            failed: HashMap::new(),
+        }
     }
 }
 
@@ -114,25 +125,33 @@ impl Handler<BeginRun> for CallbackRegistry {
     type Result = MessageResult<BeginRun>;
 
     fn handle(&mut self, begin: BeginRun, _: &mut Self::Context) -> Self::Result {
-        let registered = self.callbacks.iter().map(|(_, callback)| Arc::clone(callback));
-        let hooks = HookSet::new(registered.chain(begin.callbacks).collect(), self.errors);
-        MessageResult(self.begin(begin.run, &begin.plan, hooks))
+        let hooks = self.hooks(begin.callbacks);
+        let begun = self.begin(begin.run, &begin.plan, hooks);
+        if let Ok((_, hooks)) = &begun {
+            self.active.insert(begin.run, hooks.clone());
+        }
+        MessageResult(begun)
     }
 }
 
 impl CallbackRegistry {
+    /// The registered callbacks, and others behind them.
+    fn hooks(&self, others: Vec<Arc<dyn Callback>>) -> HookSet {
+        let registered = self.callbacks.iter().map(|(_, callback)| Arc::clone(callback));
+        HookSet::new(registered.chain(others).collect(), self.errors)
+    }
+
     fn begin(
         &self,
         id: RunId,
         plan: &Arc<Plan>,
         hooks: HookSet,
     ) -> Result<(Arc<Run>, HookSet), Failure> {
-        let ledger = || Arc::clone(&self.ledger);
         let begun = hooks.graph_start(plan).and_then(|()| {
             let found = hooks.lookup(plan)?;
             let owners: Vec<_> = found.iter().map(|(task, _, who)| (*task, *who)).collect();
             let answers = found.into_iter().map(|(task, value, _)| (task, value)).collect();
-            let run = Run::new(id, Arc::clone(plan), self.workers, ledger(), answers, true);
+            let run = Run::new(id, Arc::clone(plan), &self.resources, answers);
             let used = |(task, _): &(_, usize)| run.is_needed(*task);
             let used: Vec<_> = owners.into_iter().filter(used).collect();
             hooks.lookup_used(plan, &used)?;
@@ -143,7 +162,7 @@ impl CallbackRegistry {
             Ok(run) => Ok((run, hooks)),
             Err(failure) => {
                 // The run's state is needed to say that it ended; nothing of it ever started.
-                let run = Run::new(id, Arc::clone(plan), self.workers, ledger(), Vec::new(), true);
+                let run = Run::new(id, Arc::clone(plan), &self.resources, Vec::new());
                 drop(hooks.graph_finish(plan, &run, true));
                 Err(failure)
             }
@@ -209,13 +228,36 @@ impl Handler<TellRetry> for CallbackRegistry {
     }
 }
 
-/// A run is over: call the ending hooks and give its results.
+/// A value of a run that goes on, or of one that is over, has moved to disk.
+impl Handler<Spilled> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Spilled { run, key, bytes }: Spilled, _: &mut Self::Context) {
+        match run.and_then(|run| self.active.get(&run)) {
+            Some(hooks) => hooks.spill(&key, bytes),
+            None if self.callbacks.is_empty() => {}
+            None => self.hooks(Vec::new()).spill(&key, bytes),
+        }
+    }
+}
+
+/// A run is over: call the ending hooks and give its results, unless only refs to them are wanted.
 #[derive(Message)]
-#[rtype(result = "Result<Results, Ending>")]
+#[rtype(result = "Result<Option<Results>, Ending>")]
 pub(crate) struct EndRun {
     pub(crate) run: Arc<Run>,
     pub(crate) hooks: HookSet,
     pub(crate) ending: Result<(), Ending>,
+    pub(crate) wanted: Wanted,
+}
+
+/// What the caller of a run wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The results themselves.
+    Values,
+    /// Refs to the results, which may stay where they are.
+    Refs,
 }
 
 /// Why a run has no results.
@@ -231,7 +273,8 @@ impl Handler<EndRun> for CallbackRegistry {
     type Result = MessageResult<EndRun>;
 
     fn handle(&mut self, message: EndRun, _: &mut Self::Context) -> Self::Result {
-        let EndRun { run, hooks, ending } = message;
+        let EndRun { run, hooks, ending, wanted } = message;
+        self.active.remove(&run.id());
         let hook_failure = self.failed.remove(&run.id()).map(Ending::Failed);
         let ending = match (ending, hook_failure) {
             (Ok(()) | Err(Ending::HookFailed), Some(failure)) => Err(failure),
@@ -242,9 +285,16 @@ impl Handler<EndRun> for CallbackRegistry {
                 // There was no last task after which this could have been called.
                 hooks.postsubmit_all(&run).map_err(Ending::Failed)?;
             }
-            let results = run.gather();
+            let results = match wanted {
+                Wanted::Values => {
+                    block_on(run.gather(), std::thread::park).map_err(Ending::Failed)?
+                }
+                Wanted::Refs => run.plan().gather(|task| {
+                    Value::with_bytes(ObjectRef::in_run(&run, task), size_of::<ObjectRef>())
+                }),
+            };
             hooks.finish(&results).map_err(Ending::Failed)?;
-            Ok(results)
+            Ok((wanted == Wanted::Values).then_some(results))
         });
         if let Err(Ending::Failed(failure)) = &results
             && let Some(key) = &failure.key

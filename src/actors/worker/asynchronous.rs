@@ -80,6 +80,10 @@ impl AwaitTask {
     ) -> Self {
         Self { active: Arc::clone(active), ticket, future, states }
     }
+
+    pub(super) fn ticket(&mut self) -> &mut Ticket {
+        &mut self.ticket
+    }
 }
 
 impl Handler<AwaitTask> for AsyncActor {

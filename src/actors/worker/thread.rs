@@ -3,7 +3,8 @@
 //! All decisions are the engine's; this loop carries them out. It is the only place where a task's
 //! function is called, and it is called under `catch_unwind`. The thread is no arbiter: tasks may block.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,10 +14,13 @@ use std::time::{Duration, Instant};
 use super::super::blocking::block_on;
 use super::super::callbacks::PreStates;
 use super::super::panic_message;
+use super::super::store::begins_at;
 use super::active::{ActiveRun, Report};
 use super::asynchronous::AwaitTask;
 use super::crew::Crew;
-use crate::engine::{Cause, Completion, Failure, Pace, Run, RunId, Ticket, Watch, WorkerId};
+use crate::engine::{
+    Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId,
+};
 use crate::graph::{CallError, Outcome};
 use crate::value::Value;
 
@@ -38,7 +42,9 @@ pub(super) struct WorkerThread {
     /// Set by the actor when the thread is to end.
     stop: Arc<AtomicBool>,
     /// The runs of the tasks that this thread is in, the innermost one last.
-    inside: RefCell<Vec<RunId>>,
+    inside: RefCell<Vec<Arc<ActiveRun>>>,
+    /// The room in memory of those tasks of them that wait.
+    lent: Cell<u64>,
     began: Instant,
 }
 
@@ -53,7 +59,7 @@ impl WorkerThread {
     pub(super) fn new(id: WorkerId, crew: Arc<Crew>, stop: Arc<AtomicBool>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of this worker's clock")]
         let began = Instant::now();
-        Self { id, crew, stop, inside: RefCell::default(), began }
+        Self { id, crew, stop, inside: RefCell::default(), lent: Cell::new(0), began }
     }
 
     /// Works until it is stopped. To be called once, on the worker's own thread.
@@ -71,6 +77,17 @@ impl WorkerThread {
 
     fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Looks at the clock between two tasks.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the store prices values by the time of their task"
+    )]
+    fn look(&self) -> Duration {
+        let now = Instant::now();
+        begins_at(now);
+        now.saturating_duration_since(self.began)
     }
 
     fn is_stopped(&self) -> bool {
@@ -175,7 +192,7 @@ impl WorkerThread {
 
     /// Works on one run until nothing of it is left for this worker, or until other runs' turn comes.
     fn work(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
-        self.inside.borrow_mut().push(active.run.id());
+        self.inside.borrow_mut().push(Arc::clone(active));
         self.work_in_turn(active, first, version, several);
         self.inside.borrow_mut().pop();
     }
@@ -186,7 +203,7 @@ impl WorkerThread {
             // Nobody knows yet how long a task takes, so the first one must not be waited for.
             self.crew.wake_one();
         }
-        let mut pace = Pace::new(self.now());
+        let mut pace = Pace::new(self.look());
         let mut next = Some(first);
         while let Some(ticket) = next {
             if !run.is_running() {
@@ -206,8 +223,9 @@ impl WorkerThread {
                 }
             };
             if pace.count() {
-                let (tasks, elapsed) = pace.look(self.now());
+                let (tasks, elapsed) = pace.look(self.look());
                 run.measured(tasks, elapsed);
+                run.memory().refresh();
                 self.share(run);
                 let waited_for = several || self.crew.version() != version;
                 if (waited_for && pace.turn_is_over()) || self.is_stopped() {
@@ -236,8 +254,12 @@ impl WorkerThread {
         if active.hooks.is_some() {
             return self.step_with_hooks(active, ticket);
         }
+        let pins = match self.pin_inputs(run, &ticket) {
+            Ok(pins) => pins,
+            Err(failure) => return self.lose_input(active, ticket, failure),
+        };
         let keep_inputs = run.plan().retries(ticket.task()) > 0;
-        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs))) {
+        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs, pins))) {
             Ok(Ok(Outcome::Ready(value))) => Step::Completed(run.complete(self.id, ticket, value)),
             Ok(Ok(Outcome::Later(future))) => {
                 self.hand_on(active, AwaitTask::new(active, ticket, future, PreStates::new()))
@@ -251,6 +273,10 @@ impl WorkerThread {
     fn step_with_hooks(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
         let (run, task) = (&active.run, ticket.task());
         let Some(hooks) = &active.hooks else { return Step::Left };
+        let pins = match self.pin_inputs(run, &ticket) {
+            Ok(pins) => pins,
+            Err(failure) => return self.lose_input(active, ticket, failure),
+        };
         if !hooks.is_retried(task) {
             let submitted = hooks.set.submit(run, task);
             if !run.is_running() {
@@ -269,7 +295,7 @@ impl WorkerThread {
             Err(failure) => return self.fail_hook(active, ticket, failure),
         };
         let keep_inputs = run.plan().retries(task) > 0;
-        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs))) {
+        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs, pins))) {
             Ok(Ok(Outcome::Ready(value))) => self.post(active, ticket, value, states),
             Ok(Ok(Outcome::Later(future))) => {
                 self.hand_on(active, AwaitTask::new(active, ticket, future, states))
@@ -292,7 +318,31 @@ impl WorkerThread {
         }
     }
 
-    fn hand_on(&self, active: &Arc<ActiveRun>, task: AwaitTask) -> Step {
+    /// Holds the large inputs of a task in memory, and waits for those that have to come back first.
+    #[inline]
+    fn pin_inputs(&self, run: &Run, ticket: &Ticket) -> Result<Pins, Failure> {
+        if run.has_kept() { self.bring_back(run, ticket) } else { Ok(Pins::default()) }
+    }
+
+    fn bring_back(&self, run: &Run, ticket: &Ticket) -> Result<Pins, Failure> {
+        let mut pins = Pins::default();
+        let brought = poll_fn(|context| run.poll_pins(ticket, &mut pins, context));
+        // If an input has to be made again, this may be the only worker that can do it.
+        block_on(brought, || self.help(None))?;
+        Ok(pins)
+    }
+
+    /// An input of the task is lost for good: so is the run.
+    #[cold]
+    fn lose_input(&self, active: &Arc<ActiveRun>, ticket: Ticket, failure: Failure) -> Step {
+        active.run.stop(self.id);
+        fail_by_hook(active, ticket, self.id, failure);
+        Step::Left
+    }
+
+    fn hand_on(&self, active: &Arc<ActiveRun>, mut task: AwaitTask) -> Step {
+        // It may wait for other tasks, for which there must be room.
+        active.run.give_room_back(task.ticket());
         active.run.stop(self.id);
         active.has_futures.store(true, Ordering::Release);
         // If nobody awaits futures any more, the cluster ends and nobody waits for the run.
@@ -301,7 +351,8 @@ impl WorkerThread {
     }
 
     #[cold]
-    fn fail(&self, active: &Arc<ActiveRun>, ticket: Ticket, cause: Cause) -> Step {
+    fn fail(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, cause: Cause) -> Step {
+        active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
         fail_task(active, ticket, self.id, cause);
         Step::Left
@@ -314,16 +365,38 @@ impl WorkerThread {
         Step::Left
     }
 
+    fn is_inside(&self, run: RunId) -> bool {
+        self.inside.borrow().iter().any(|active| active.run.id() == run)
+    }
+
+    /// Waits for a future that ends with a run, in a task of this thread.
+    fn wait_inside<F: Future>(&self, run: RunId, future: F) -> F::Output {
+        // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
+        let inside = self.inside.borrow();
+        let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
+        let memory = inside.last().map(|active| Arc::clone(active.run.memory()));
+        drop(inside);
+        let more = room.saturating_sub(self.lent.get());
+        let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
+        lend(&|memory| memory.lend(more));
+        self.lent.set(self.lent.get() + more);
+        let output = block_on(future, || self.help(Some(run)));
+        self.lent.set(self.lent.get() - more);
+        lend(&|memory| memory.take_back(more));
+        output
+    }
+
     /// Works while a task of this thread waits for a run: on that run, or else on any other (what it
     /// waits for may depend on that one), but on none that this thread is already inside of: else every
     /// task that waits would start the next one like it, deeper and deeper on this stack. Without such
     /// work, waits a while.
-    fn help(&self, awaited: RunId) {
+    fn help(&self, awaited: Option<RunId>) {
         let (version, runs) = self.crew.runs();
-        let is_awaited = |active: &&Arc<ActiveRun>| active.run.id() == awaited;
-        let others = runs.iter().rev().filter(|active| {
-            !is_awaited(active) && !self.inside.borrow().contains(&active.run.id())
-        });
+        let is_awaited = |active: &&Arc<ActiveRun>| Some(active.run.id()) == awaited;
+        let others = runs
+            .iter()
+            .rev()
+            .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
         let task = runs
             .iter()
             .filter(is_awaited)
@@ -383,8 +456,8 @@ pub(crate) fn is_worker_thread() -> bool {
 /// that waits for a nested run does not cost the run its only worker.
 pub(crate) fn wait_for<F: Future>(run: RunId, future: F) -> F::Output {
     let worker = CURRENT.with_borrow(Clone::clone);
-    block_on(future, || match &worker {
-        Some(worker) => worker.help(run),
-        None => std::thread::park(),
-    })
+    match worker {
+        Some(worker) => worker.wait_inside(run, future),
+        None => block_on(future, std::thread::park),
+    }
 }

@@ -1,0 +1,441 @@
+//! The store: every value that outlives its task's slot, in memory or on disk.
+//!
+//! [`StoreActor`] decides what moves; it hears of large values, asks the policy which of them to move,
+//! and keeps the list of objects. It never waits and touches no disk: that is the I/O threads' part.
+//!
+//! - `object`: handles that users hold, and the objects behind them.
+//! - `buffer`: a large value and the states it goes through.
+//! - `shelf`: what workers, I/O threads and the actor share.
+//! - `io`: the I/O threads.
+
+mod buffer;
+mod io;
+mod object;
+mod shelf;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+
+pub(crate) use buffer::Buffer;
+use buffer::{Leave, Written};
+use io::Urgency;
+pub(crate) use object::{Maker, Object};
+pub use object::{ObjectError, ObjectId, ObjectRef};
+pub(crate) use shelf::{Links, Recovering, Shelf, begins_at};
+
+use crate::engine::{Holdings, Kept, Run, RunId};
+use crate::graph::Key;
+use crate::spill::{DiskUsage, EvictionPolicy, Item, SpillError};
+use crate::value::Value;
+
+/// Run numbers are given out for the whole process, so that a task of one cluster may wait for a run of
+/// another one.
+static NEXT_RUN: AtomicU64 = AtomicU64::new(1);
+
+/// A number for a new run.
+pub(crate) fn next_run() -> RunId {
+    RunId(NEXT_RUN.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Decides which values move to disk, and keeps the list of objects.
+pub struct StoreActor {
+    shelf: Arc<Shelf>,
+    /// The objects that somebody holds, by number: their keys.
+    objects: BTreeMap<ObjectId, Key>,
+    /// Which of the buffers that could leave is to leave next.
+    policy: Box<dyn EvictionPolicy>,
+    /// The buffers in `policy`, by number.
+    candidates: HashMap<u64, Candidate>,
+    /// The buffers that can never leave, by number.
+    staying: BTreeMap<u64, Weak<Buffer>>,
+    /// How many writes are under way.
+    writing: usize,
+    /// True while nothing is written because the last write failed.
+    suspended: bool,
+    /// How long that lasts, or lasted; zero after a write that succeeded.
+    patience: Duration,
+}
+
+/// A buffer that could leave.
+struct Candidate {
+    buffer: Weak<Buffer>,
+    /// When the value had been used last, by the store's count of uses, as far as the policy knows.
+    used: u64,
+}
+
+impl StoreActor {
+    pub(crate) fn new(shelf: Arc<Shelf>, policy: Box<dyn EvictionPolicy>) -> Self {
+        Self {
+            shelf,
+            objects: BTreeMap::new(),
+            policy,
+            candidates: HashMap::new(),
+            staying: BTreeMap::new(),
+            writing: 0,
+            suspended: false,
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// Looks at the buffers that came since the last time.
+    fn take_in(&mut self) {
+        for weak in self.shelf.take_in() {
+            let Some(buffer) = weak.upgrade() else { continue };
+            self.adopt(buffer);
+        }
+        self.forget_released();
+    }
+
+    fn adopt(&mut self, buffer: Arc<Buffer>) {
+        let id = buffer.id();
+        if buffer.stays() {
+            self.staying.insert(id, Arc::downgrade(&buffer));
+        } else {
+            self.policy.insert(id, Item { bytes: buffer.bytes(), cost: buffer.cost() });
+            let candidate = Candidate { buffer: Arc::downgrade(&buffer), used: buffer.used() };
+            self.candidates.insert(id, candidate);
+        }
+        self.let_go(buffer);
+    }
+
+    /// Drops a pointer to a buffer. The last one drops the value, and that is no work for this arbiter.
+    fn let_go(&self, buffer: Arc<Buffer>) {
+        if Arc::strong_count(&buffer) == 1 {
+            self.shelf.io().submit(Urgency::Background, move || drop(buffer));
+        }
+    }
+
+    /// Buffers are released without a word to the store, so now and then it looks who is left.
+    fn forget_released(&mut self) {
+        self.staying.retain(|_, buffer| buffer.strong_count() > 0);
+        let alive = self.shelf.buffers();
+        if self.candidates.len() <= 2 * alive + 1024 {
+            return;
+        }
+        let policy = &mut self.policy;
+        self.candidates.retain(|id, candidate| {
+            let lives = candidate.buffer.strong_count() > 0;
+            if !lives {
+                policy.remove(*id);
+            }
+            lives
+        });
+    }
+
+    /// Lets values leave until the store is back at its target, or nothing more can leave just now.
+    fn make_room(&mut self) {
+        let memory = Arc::clone(self.shelf.memory());
+        memory.is_heard();
+        self.take_in();
+        if self.suspended {
+            return;
+        }
+        let mut in_use = Vec::new();
+        let mut left = self.candidates.len();
+        while memory.excess() > 0 && left > 0 {
+            let most = if memory.is_urgent() { 2 * self.shelf.io().threads() } else { 1 };
+            if self.writing >= most {
+                break;
+            }
+            left -= 1;
+            let Some(buffer) = self.next_to_leave() else { break };
+            match buffer.leave() {
+                Leave::Left => {
+                    self.shelf.tell_spilled(&buffer);
+                    self.let_go(buffer);
+                }
+                Leave::Write => {
+                    self.writing += 1;
+                    self.shelf.write_out(buffer);
+                }
+                Leave::InUse => in_use.push(buffer),
+                Leave::NotHere => self.let_go(buffer),
+            }
+        }
+        in_use.into_iter().for_each(|buffer| self.adopt(buffer));
+    }
+
+    /// The next buffer by the policy. One that was used since the policy looked at it has its turn later.
+    fn next_to_leave(&mut self) -> Option<Arc<Buffer>> {
+        // Each is asked at most twice: the second time nobody has used it since.
+        for _ in 0..=2 * self.candidates.len() {
+            let id = self.policy.pop()?;
+            let Some(candidate) = self.candidates.remove(&id) else { continue };
+            let Some(buffer) = candidate.buffer.upgrade() else { continue };
+            if buffer.used() == candidate.used {
+                return Some(buffer);
+            }
+            self.adopt(buffer);
+        }
+        None
+    }
+}
+
+impl Actor for StoreActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(0); // Releases are never refused.
+    }
+}
+
+impl std::fmt::Debug for StoreActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreActor")
+            .field("objects", &self.objects.len())
+            .field("candidates", &self.candidates.len())
+            .field("writing", &self.writing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Many large values are new.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct TakeIn;
+
+impl Handler<TakeIn> for StoreActor {
+    type Result = ();
+
+    fn handle(&mut self, _: TakeIn, _: &mut Self::Context) {
+        self.take_in();
+    }
+}
+
+/// The store is over its target.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Pressed;
+
+impl Handler<Pressed> for StoreActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Pressed, _: &mut Self::Context) {
+        self.make_room();
+    }
+}
+
+/// A value was written, or could not be.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Wrote {
+    pub(super) buffer: Weak<Buffer>,
+    pub(super) written: Written,
+}
+
+impl Handler<Wrote> for StoreActor {
+    type Result = ();
+
+    fn handle(&mut self, Wrote { buffer, written }: Wrote, context: &mut Self::Context) {
+        self.writing -= 1;
+        match written {
+            Written::Left | Written::Pinned => self.patience = Duration::ZERO,
+            Written::Released => {}
+            Written::Failed(error) => self.write_failed(&error, context),
+        }
+        // One that has left is not a candidate again before it comes back.
+        if let Some(buffer) = buffer.upgrade() {
+            if buffer.is_here() { self.adopt(buffer) } else { self.let_go(buffer) }
+        }
+        self.make_room();
+    }
+}
+
+impl StoreActor {
+    /// The value stays where it is. If the disk is the reason, the others are left alone for a while.
+    fn write_failed(&mut self, error: &SpillError, context: &mut Context<Self>) {
+        const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+        self.shelf.counts().failed_writes.fetch_add(1, Ordering::Relaxed);
+        if let SpillError::Unspillable { .. } = error {
+            log::warn!("a value stays in memory: {error}");
+            return;
+        }
+        if self.suspended {
+            return;
+        }
+        self.suspended = true;
+        self.patience = (self.patience * 2).clamp(PATIENCE.0, PATIENCE.1);
+        log::warn!("values stay in memory for the next {:?}: {error}", self.patience);
+        context.run_later(self.patience, |actor, _| {
+            actor.suspended = false;
+            actor.make_room();
+        });
+    }
+}
+
+/// A value has moved to disk. The store tells it to whoever calls the hooks.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Spilled {
+    /// The run that made the value, if one did.
+    pub(crate) run: Option<RunId>,
+    pub(crate) key: Key,
+    pub(crate) bytes: u64,
+}
+
+/// Make a value again: its file cannot be read. The store asks it of whoever schedules runs.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Recover {
+    /// Makes the value, and wants nothing else.
+    pub(crate) run: Arc<Run>,
+    pub(crate) buffer: Recovering,
+}
+
+/// Puts an object on the list.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Adopt {
+    id: ObjectId,
+    key: Key,
+}
+
+impl Handler<Adopt> for StoreActor {
+    type Result = ();
+
+    fn handle(&mut self, Adopt { id, key }: Adopt, _: &mut Self::Context) {
+        self.objects.insert(id, key);
+    }
+}
+
+/// Takes an object off the list: its last handle was dropped.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Release {
+    id: ObjectId,
+}
+
+impl Handler<Release> for StoreActor {
+    type Result = ();
+
+    fn handle(&mut self, Release { id }: Release, _: &mut Self::Context) {
+        self.objects.remove(&id);
+    }
+}
+
+/// Asks what the store holds.
+#[derive(Debug, Message)]
+#[rtype(result = "StoreStats")]
+pub(crate) struct ReadStats;
+
+/// What the store holds, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// All values: of runs that go on, and objects.
+    pub holdings: Holdings,
+    /// The keys of the objects that somebody holds a handle to.
+    pub objects: Vec<Key>,
+    /// The memory limit in bytes, if there is one.
+    pub memory_limit: Option<u64>,
+    /// How many values are on disk and not in memory.
+    pub spilled_values: u64,
+    /// How many bytes these have in memory when they are there.
+    pub spilled_bytes: u64,
+    /// The files of the store, and all that was ever written and read.
+    pub disk: DiskUsage,
+    /// How many values could not be written to disk when they should.
+    pub failed_writes: u64,
+    /// How many values were made again because their file could not be read.
+    pub recomputed: u64,
+    /// How many values are lost: their file could not be read, and nobody could make them again.
+    pub lost: u64,
+    /// The large values that can never leave memory, the greatest first.
+    pub staying: Vec<Staying>,
+}
+
+/// A large value that cannot leave memory: its type does not say how to go to disk, or writing one failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Staying {
+    /// The value's key.
+    pub key: Key,
+    /// The Rust name of its type.
+    pub type_name: &'static str,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+impl Handler<ReadStats> for StoreActor {
+    type Result = actix::MessageResult<ReadStats>;
+
+    fn handle(&mut self, _: ReadStats, _: &mut Self::Context) -> Self::Result {
+        self.take_in();
+        let (shelf, counts) = (&self.shelf, self.shelf.counts());
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let memory = shelf.memory();
+        actix::MessageResult(StoreStats {
+            holdings: memory.ledger().holdings(),
+            objects: self.objects.values().cloned().collect(),
+            memory_limit: memory.limits().map(|limits| limits.limit),
+            spilled_values: read(&counts.away),
+            spilled_bytes: read(&counts.away_bytes),
+            disk: shelf.disk().usage(),
+            failed_writes: read(&counts.failed_writes),
+            recomputed: read(&counts.recomputed),
+            lost: read(&counts.lost),
+            staying: self.staying(),
+        })
+    }
+}
+
+impl StoreActor {
+    fn staying(&self) -> Vec<Staying> {
+        let buffers = self.staying.values().filter_map(Weak::upgrade);
+        let mut staying: Vec<Staying> = buffers
+            .filter_map(|buffer| {
+                let (key, bytes) = (buffer.key().clone(), buffer.bytes());
+                Some(Staying { key, type_name: buffer.type_name()?, bytes })
+            })
+            .collect();
+        staying.sort_by(|a, b| (b.bytes, &a.key).cmp(&(a.bytes, &b.key)));
+        staying
+    }
+}
+
+/// Makes objects; what clients and the scheduler know of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    addr: Addr<StoreActor>,
+    shelf: Arc<Shelf>,
+    next_id: Arc<AtomicU64>,
+}
+
+impl Store {
+    pub(crate) fn new(addr: Addr<StoreActor>, shelf: Arc<Shelf>) -> Self {
+        Self { addr, shelf, next_id: Arc::default() }
+    }
+
+    pub(crate) fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+
+    /// A new object that has no value yet, with its first handle.
+    pub(crate) fn pending(
+        &self,
+        key: Key,
+        maker: Option<Arc<dyn Maker>>,
+    ) -> (ObjectRef, Arc<Object>) {
+        let id = ObjectId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        // If the store is gone, the object lives without being on a list.
+        self.addr.do_send(Adopt { id, key: key.clone() });
+        let store = self.addr.clone().recipient();
+        let object = Object::new(id, key, Arc::clone(&self.shelf), store, maker);
+        (object.handle(), object)
+    }
+
+    /// A new object with data of a user.
+    pub(crate) fn put(&self, key: Key, value: Value) -> ObjectRef {
+        let (object_ref, object) = self.pending(key, None);
+        object.fill(value);
+        object_ref
+    }
+
+    pub(crate) async fn stats(&self) -> Option<StoreStats> {
+        self.addr.send(ReadStats).await.ok()
+    }
+}

@@ -1,0 +1,244 @@
+//! [`ObjectRef`]: a counted handle to a value; and the objects, values that outlive their run.
+//!
+//! Within a run, values lie in the run's slots and move as pointers. What outlives its run (results that
+//! were persisted, data that a user put) becomes an object. An object does not know where its value is.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use actix::Recipient;
+
+use super::Release;
+use super::shelf::Shelf;
+use crate::engine::{Failure, Held, Run, RunId, TaskId, signed_bytes};
+use crate::graph::Key;
+use crate::value::Value;
+
+/// A counted handle to a value in the store.
+///
+/// The value stays as long as there is a handle to it; the last one that is dropped releases it.
+#[derive(Clone)]
+pub struct ObjectRef(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    /// A value in a run's slot: what hooks are given.
+    InRun(RunRef),
+    /// An object of its own.
+    Stored(Arc<Object>),
+}
+
+/// One use of a value in a run's slot.
+struct RunRef {
+    run: Arc<Run>,
+    task: TaskId,
+}
+
+impl RunRef {
+    fn new(run: Arc<Run>, task: TaskId) -> Self {
+        run.retain(task);
+        Self { run, task }
+    }
+}
+
+impl Clone for RunRef {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.run), self.task)
+    }
+}
+
+impl Drop for RunRef {
+    fn drop(&mut self) {
+        self.run.release(self.task);
+    }
+}
+
+/// The number of an object in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub u64);
+
+/// An object: a value that is there or will be.
+pub(crate) struct Object {
+    id: ObjectId,
+    key: Key,
+    content: Mutex<Content>,
+    shelf: Arc<Shelf>,
+    store: Recipient<Release>,
+    /// The run that makes the value, for a value that is made.
+    maker: Option<Arc<dyn Maker>>,
+}
+
+/// A run that makes objects. It is dropped with the last handle to the last of its objects, which
+/// cancels the run if it is not over.
+pub(crate) trait Maker: Send + Sync {
+    /// The run's number.
+    fn run(&self) -> RunId;
+}
+
+enum Content {
+    Pending(Vec<Waker>),
+    Ready(Held),
+    Lost(ObjectError),
+}
+
+/// Why an object has no value.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The task that should make it, or one before it, failed.
+    #[error("object {key:?} was never made: {failure}")]
+    Failed {
+        /// The object's key.
+        key: Key,
+        /// What failed.
+        failure: Failure,
+    },
+    /// The run that should make it was cancelled, or the cluster has ended.
+    #[error("object {key:?} was never made: its run was cancelled or its cluster has ended")]
+    Cancelled {
+        /// The object's key.
+        key: Key,
+    },
+}
+
+impl ObjectRef {
+    pub(crate) fn in_run(run: &Arc<Run>, task: TaskId) -> Self {
+        Self(Inner::InRun(RunRef::new(Arc::clone(run), task)))
+    }
+
+    /// The key of the task that makes the value.
+    pub fn key(&self) -> &Key {
+        match &self.0 {
+            Inner::InRun(RunRef { run, task }) => run.plan().key(*task),
+            Inner::Stored(object) => &object.key,
+        }
+    }
+
+    /// The value, if it is there by now, and in memory. A value that has moved to disk comes back with
+    /// [`Client::gather`](crate::Client::gather).
+    pub fn value(&self) -> Option<Value> {
+        self.held()?.pin()
+    }
+
+    /// True if the value was made, and has moved to disk.
+    pub fn is_spilled(&self) -> bool {
+        self.held().is_some_and(|held| held.pin().is_none())
+    }
+
+    fn held(&self) -> Option<Held> {
+        match &self.0 {
+            Inner::InRun(RunRef { run, task }) => run.held(*task),
+            Inner::Stored(object) => match &*object.lock() {
+                Content::Ready(held) => Some(held.clone()),
+                Content::Pending(_) | Content::Lost(_) => None,
+            },
+        }
+    }
+
+    /// The run that makes the value, if it was persisted by one.
+    pub(crate) fn maker(&self) -> Option<RunId> {
+        match &self.0 {
+            Inner::InRun(_) => None,
+            Inner::Stored(object) => object.maker.as_ref().map(|maker| maker.run()),
+        }
+    }
+
+    /// Waits for the value, and brings it back if it has moved to disk.
+    ///
+    /// # Errors
+    ///
+    /// [`ObjectError`] if it will never be there.
+    pub(crate) async fn wait(&self) -> Result<Value, ObjectError> {
+        let held = match &self.0 {
+            Inner::Stored(object) => std::future::poll_fn(|context| object.poll(context)).await?,
+            Inner::InRun(_) => {
+                let cancelled = || ObjectError::Cancelled { key: self.key().clone() };
+                self.held().ok_or_else(cancelled)?
+            }
+        };
+        let pinned = std::future::poll_fn(|context| held.poll_pin(context)).await;
+        pinned.map_err(|failure| ObjectError::Failed { key: self.key().clone(), failure })
+    }
+}
+
+impl fmt::Debug for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectRef({:?})", self.key())
+    }
+}
+
+impl Object {
+    pub(super) fn new(
+        id: ObjectId,
+        key: Key,
+        shelf: Arc<Shelf>,
+        store: Recipient<Release>,
+        maker: Option<Arc<dyn Maker>>,
+    ) -> Arc<Self> {
+        let content = Mutex::new(Content::Pending(Vec::new()));
+        Arc::new(Self { id, key, content, shelf, store, maker })
+    }
+
+    /// The first handle to an object.
+    pub(super) fn handle(self: &Arc<Self>) -> ObjectRef {
+        ObjectRef(Inner::Stored(Arc::clone(self)))
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        // Nothing in here panics under the lock, and every content is whole at any time.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Held, ObjectError>> {
+        match &mut *self.lock() {
+            Content::Ready(held) => Poll::Ready(Ok(held.clone())),
+            Content::Lost(error) => Poll::Ready(Err(error.clone())),
+            Content::Pending(wakers) => {
+                if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                    wakers.push(context.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Gives a pending object what a run made for it, or the reason why there is nothing. The first
+    /// one holds.
+    pub(crate) fn settle(&self, value: Result<Held, ObjectError>) {
+        let mut content = self.lock();
+        let Content::Pending(wakers) = &mut *content else { return };
+        let wakers = std::mem::take(wakers);
+        *content = match value {
+            Ok(held) => {
+                if let Held::Plain(value) = &held {
+                    self.shelf.memory().ledger().add(1, signed_bytes(value));
+                }
+                Content::Ready(held)
+            }
+            Err(error) => Content::Lost(error),
+        };
+        drop(content);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Gives a pending object data of a user.
+    pub(super) fn fill(&self, value: Value) {
+        let held = self.shelf.put(&self.key, value);
+        self.settle(Ok(held));
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        if let Content::Ready(Held::Plain(value)) = &*self.lock() {
+            self.shelf.memory().ledger().add(-1, -signed_bytes(value));
+        }
+        // If the store is gone, there is no list any more to be taken off.
+        self.store.do_send(Release { id: self.id });
+    }
+}

@@ -1,0 +1,363 @@
+//! [`Shelf`]: what all threads share of the store; where large values are put down and picked up.
+//!
+//! Workers put values here without waiting for anybody; the [`StoreActor`](super::StoreActor) takes in
+//! what is new, decides what leaves, and hands it to the I/O threads. Nothing is decided here.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use actix::{Addr, Recipient};
+
+use super::buffer::{Buffer, Lineage, Place, Written};
+use super::io::{Io, Urgency};
+use super::{Pressed, Recover, Spilled, StoreActor, TakeIn, Wrote};
+use crate::engine::{Held, Keeper, Kept, LARGE, Made, Memory, Resources, Run, WorkerId};
+use crate::graph::{Key, Plan};
+use crate::spill::{Disk, SpillError, SpillFile};
+use crate::value::Value;
+
+thread_local! {
+    /// When this thread began what it is doing: a worker, its task.
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Notes that this thread begins something new, for the price of what it makes.
+pub(crate) fn begins_at(now: Instant) {
+    BEGAN.set(Some(now));
+}
+
+/// What all threads share of the store.
+pub(crate) struct Shelf {
+    memory: Arc<Memory>,
+    disk: Disk,
+    io: Io,
+    workers: usize,
+    next_id: AtomicU64,
+    /// Counts the uses of all buffers, so that they can be ordered by their last one.
+    uses: AtomicU64,
+    /// Buffers that the actor has not seen yet.
+    intake: Mutex<Vec<Weak<Buffer>>>,
+    counts: Counts,
+    /// True once the cluster ends.
+    closed: AtomicBool,
+    /// Whom to tell; set when the actors are there.
+    links: OnceLock<Links>,
+    this: Weak<Self>,
+}
+
+/// Whom the store tells what.
+pub(crate) struct Links {
+    pub(crate) store: Addr<StoreActor>,
+    /// Makes values again.
+    pub(crate) recovery: Recipient<Recover>,
+    /// Hears of values that have moved to disk.
+    pub(crate) spilled: Recipient<Spilled>,
+    /// Called when there is room again for a task that was held back.
+    pub(crate) room: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What happened to large values.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// All buffers that somebody needs.
+    pub(super) buffers: AtomicUsize,
+    /// Values that are on disk and not in memory, and their bytes in memory.
+    pub(super) away: AtomicU64,
+    pub(super) away_bytes: AtomicU64,
+    pub(super) recomputed: AtomicU64,
+    pub(super) lost: AtomicU64,
+    pub(super) failed_writes: AtomicU64,
+}
+
+impl Shelf {
+    pub(crate) fn new(memory: Arc<Memory>, workers: usize, disk: Disk) -> Arc<Self> {
+        /// More threads than these only make a disk seek.
+        const MOST_THREADS: usize = 4;
+        Arc::new_cyclic(|this| Self {
+            memory,
+            disk,
+            io: Io::new(workers.clamp(1, MOST_THREADS)),
+            workers,
+            next_id: AtomicU64::new(0),
+            uses: AtomicU64::new(0),
+            intake: Mutex::default(),
+            counts: Counts::default(),
+            closed: AtomicBool::new(false),
+            links: OnceLock::new(),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// Says whom to tell. To be called once, before the first value comes.
+    pub(crate) fn link(&self, links: Links) {
+        let is_first = self.links.set(links).is_ok();
+        debug_assert!(is_first, "a cluster links its store once");
+    }
+
+    /// What runs need that keep their values here.
+    pub(crate) fn resources(&self) -> Resources {
+        let keeper = self.this.upgrade().map(|this| this as Arc<dyn Keeper>);
+        Resources { workers: self.workers, memory: Arc::clone(&self.memory), keeper }
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    pub(super) fn io(&self) -> &Io {
+        &self.io
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) fn next_use(&self) -> u64 {
+        self.uses.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Removes what crashed processes left behind, on an I/O thread.
+    pub(crate) fn clean_leftovers(&self) {
+        let Some(this) = self.this.upgrade() else { return };
+        self.io.submit(Urgency::Background, move || {
+            let removed = this.disk.clean_leftovers();
+            if removed > 0 {
+                log::info!("{removed} spill directories of processes that are gone were removed");
+            }
+        });
+    }
+
+    /// Ends all disk work and removes the files. Values on disk are lost, those in memory stay with
+    /// who holds them.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.io.close();
+        self.disk.close();
+    }
+
+    /// Puts down a value that outlives every run.
+    pub(super) fn put(self: &Arc<Self>, key: &Key, value: Value) -> Held {
+        if value.bytes() < LARGE {
+            return Held::Plain(value);
+        }
+        self.memory.ledger().add(1, crate::engine::signed_bytes(&value));
+        Held::Kept(self.shelve(key.clone(), value, Duration::MAX, None))
+    }
+
+    fn shelve(
+        self: &Arc<Self>,
+        key: Key,
+        value: Value,
+        cost: Duration,
+        lineage: Option<Lineage>,
+    ) -> Arc<Buffer> {
+        /// The actor looks at what is new before it gets more than this.
+        const MANY: usize = 4096;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let bytes = value.bytes() as u64;
+        self.counts.buffers.fetch_add(1, Ordering::Relaxed);
+        let buffer = Buffer::new(id, key, value, cost, lineage, self);
+        let new = {
+            let mut intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            intake.push(Arc::downgrade(&buffer));
+            intake.len()
+        };
+        self.memory.refresh();
+        if let Some(links) = self.links.get() {
+            // If the store is gone, the cluster ends and nothing has to leave any more.
+            if new % MANY == 0 {
+                links.store.do_send(TakeIn);
+            }
+            if self.memory.limits().is_some_and(|limits| bytes > limits.limit) {
+                let key = buffer.key();
+                log::warn!("{key:?} has {bytes} bytes, more than the memory limit of the cluster");
+            }
+            self.press(links);
+        }
+        buffer
+    }
+
+    fn press(&self, links: &Links) {
+        if self.memory.press() {
+            // As above.
+            links.store.do_send(Pressed);
+        }
+    }
+
+    /// The buffers that the actor has not seen yet.
+    pub(super) fn take_in(&self) -> Vec<Weak<Buffer>> {
+        std::mem::take(&mut *self.intake.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes a buffer out on an I/O thread; the actor hears what came of it.
+    pub(super) fn write_out(&self, buffer: Arc<Buffer>) {
+        let Some(this) = self.this.upgrade() else { return };
+        let bytes = buffer.bytes();
+        self.memory.starts_leaving(bytes);
+        self.io.submit(Urgency::Background, move || {
+            let written = buffer.write_out();
+            this.memory.ends_leaving(bytes);
+            this.memory.refresh();
+            if matches!(written, Written::Left) {
+                this.tell_spilled(&buffer);
+            }
+            let weak = Arc::downgrade(&buffer);
+            drop(buffer);
+            if let Some(links) = this.links.get() {
+                (links.room)();
+                // If the store is gone, the cluster ends.
+                links.store.do_send(Wrote { buffer: weak, written });
+            }
+        });
+    }
+
+    /// Tells that a value has moved to disk.
+    pub(super) fn tell_spilled(&self, buffer: &Buffer) {
+        if let Some(links) = self.links.get() {
+            let key = buffer.key().clone();
+            let spilled = Spilled { run: buffer.run(), key, bytes: buffer.bytes() };
+            // If nobody is there to hear it, the cluster ends.
+            links.spilled.do_send(spilled);
+        }
+    }
+
+    /// How many buffers there are.
+    pub(super) fn buffers(&self) -> usize {
+        self.counts.buffers.load(Ordering::Relaxed)
+    }
+
+    /// A value has left memory.
+    pub(super) fn left(&self, bytes: u64) {
+        self.counts.away.fetch_add(1, Ordering::Relaxed);
+        self.counts.away_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.ledger().add(0, -signed(bytes));
+        self.memory.refresh();
+    }
+
+    /// A value has come back.
+    pub(super) fn came_back(&self, buffer: &Arc<Buffer>, bytes: u64) {
+        self.is_no_longer_away(bytes);
+        self.memory.ledger().add(0, signed(bytes));
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(buffer));
+        self.memory.refresh();
+        if let Some(links) = self.links.get() {
+            self.press(links);
+        }
+    }
+
+    /// A value is lost that was on disk.
+    pub(super) fn is_lost(&self, bytes: u64) {
+        self.is_no_longer_away(bytes);
+        self.counts.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_no_longer_away(&self, bytes: u64) {
+        self.counts.away.fetch_sub(1, Ordering::Relaxed);
+        self.counts.away_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// A value is gone that nobody needs any more.
+    pub(super) fn released(&self, bytes: u64, place: Place, file: Option<SpillFile>) {
+        self.counts.buffers.fetch_sub(1, Ordering::Relaxed);
+        let in_memory = if place == Place::Here { -signed(bytes) } else { 0 };
+        if place == Place::Away {
+            self.is_no_longer_away(bytes);
+        }
+        self.memory.ledger().add(-1, in_memory);
+        self.memory.refresh();
+        if let Some(file) = file
+            && let Some(this) = self.this.upgrade()
+        {
+            self.io.submit(Urgency::Background, move || this.disk.remove(file));
+        }
+    }
+
+    /// Lets a value be made again whose file cannot be read. Called on an I/O thread.
+    pub(super) fn make_again(&self, buffer: &Arc<Buffer>, error: &SpillError) {
+        let lost = || buffer.made_again(Err(buffer.lost(error)));
+        let (Some(Lineage { plan, task, .. }), Some(links)) = (buffer.lineage(), self.links.get())
+        else {
+            return lost();
+        };
+        if self.is_closed() {
+            return lost();
+        }
+        // The graph was planned before, with more outputs.
+        let Ok(plan) = Plan::new(Arc::clone(plan.graph()), plan.key(*task).clone()) else {
+            return lost();
+        };
+        log::warn!("{:?} is made again, with what it depends on", buffer.key());
+        self.counts.recomputed.fetch_add(1, Ordering::Relaxed);
+        let run = Run::new(super::next_run(), Arc::new(plan), &self.resources(), Vec::new());
+        let buffer = Arc::clone(buffer);
+        // If the scheduler is gone, what waits for the buffer hears of it when the message is dropped.
+        links.recovery.do_send(Recover { run: Arc::new(run), buffer: Recovering(Some(buffer)) });
+    }
+}
+
+/// A buffer whose value is being made again. Dropping it unsettled tells who waits that there will be
+/// no value.
+pub(crate) struct Recovering(Option<Arc<Buffer>>);
+
+impl Recovering {
+    /// The value was made again, or cannot be had.
+    pub(crate) fn settle(mut self, value: Result<Value, crate::engine::Failure>) {
+        if let Some(buffer) = self.0.take() {
+            buffer.made_again(value);
+        }
+    }
+}
+
+impl Drop for Recovering {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.0.take() {
+            let ended = buffer.closed();
+            buffer.made_again(Err(ended));
+        }
+    }
+}
+
+impl Keeper for Shelf {
+    fn keep(&self, worker: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
+        self.memory.ledger().came(worker, &value);
+        let began = BEGAN.get();
+        let cost = began.map_or(Duration::ZERO, |began| began.elapsed());
+        let Made { run, plan, task } = made;
+        let lineage = Lineage { run, plan: Arc::clone(plan), task };
+        let this = self.this.upgrade().expect("a run holds its keeper");
+        this.shelve(plan.key(task).clone(), value, cost, Some(lineage))
+    }
+
+    fn make_room(&self) {
+        if let Some(links) = self.links.get() {
+            self.press(links);
+        }
+    }
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shelf").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+/// When the last value or handle goes, so do the threads and the files.
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}

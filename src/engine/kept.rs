@@ -1,0 +1,104 @@
+//! [`Held`]: a value as a run holds it; and what may stand behind a large one.
+//!
+//! Small values lie in their slots. A large one is given to the run's [`Keeper`], which may move it out
+//! of memory while nobody uses it and bring it back; the slot then holds a [`Kept`]. Nothing here knows
+//! where values go, nor when: that is the keeper's business.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::failure::Failure;
+use super::{RunId, WorkerId};
+use crate::graph::{Plan, TaskId};
+use crate::value::Value;
+
+/// From how many bytes on a value is given to the keeper: from here on, keeping an account of a single
+/// value costs little beside making it, and a file of its own pays.
+pub const LARGE: usize = 16 << 10;
+
+/// Takes over the large values of runs.
+pub trait Keeper: Send + Sync {
+    /// Takes over a value that `worker` has just made. Called on the worker's own thread.
+    fn keep(&self, worker: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept>;
+
+    /// A task waits for room: the keeper is to make some, if it can.
+    fn make_room(&self);
+}
+
+/// Where a large value comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// The run.
+    pub run: RunId,
+    /// What the run follows: whoever has the plan can make the value again.
+    pub plan: &'a Arc<Plan>,
+    /// The task that made the value.
+    pub task: TaskId,
+}
+
+/// A large value, in memory or not. It is released when the last pointer to the `Kept` goes.
+pub trait Kept: Send + Sync {
+    /// The value's size in memory, in bytes, wherever it is now.
+    fn bytes(&self) -> u64;
+
+    /// The value, if it is in memory. It stays there as long as the answer, or a copy of it, lives.
+    fn pin(&self) -> Option<Value>;
+
+    /// The value, brought back if it is not in memory. The same promise as [`pin`](Self::pin).
+    ///
+    /// # Errors
+    ///
+    /// The failure because of which the value is lost for good.
+    fn poll_pin(&self, context: &mut Context<'_>) -> Poll<Result<Value, Failure>>;
+}
+
+/// A value as a run holds it.
+#[derive(Clone)]
+pub enum Held {
+    /// A small value, which is always in memory.
+    Plain(Value),
+    /// A large value, which its keeper looks after.
+    Kept(Arc<dyn Kept>),
+}
+
+// Slots are moved through every hot loop of the engine.
+const _: () = assert!(size_of::<Option<Held>>() <= 24);
+
+impl Held {
+    /// The value's size in memory, in bytes, wherever it is now.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Plain(value) => value.bytes() as u64,
+            Self::Kept(kept) => kept.bytes(),
+        }
+    }
+
+    /// The value, if it is in memory.
+    pub fn pin(&self) -> Option<Value> {
+        match self {
+            Self::Plain(value) => Some(value.clone()),
+            Self::Kept(kept) => kept.pin(),
+        }
+    }
+
+    /// The value, brought back if it is not in memory.
+    ///
+    /// # Errors
+    ///
+    /// The failure because of which the value is lost for good.
+    pub fn poll_pin(&self, context: &mut Context<'_>) -> Poll<Result<Value, Failure>> {
+        match self {
+            Self::Plain(value) => Poll::Ready(Ok(value.clone())),
+            Self::Kept(kept) => kept.poll_pin(context),
+        }
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Plain(value) => value.fmt(f),
+            Self::Kept(kept) => write!(f, "Kept({} bytes)", kept.bytes()),
+        }
+    }
+}
