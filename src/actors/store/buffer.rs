@@ -86,8 +86,8 @@ pub(super) enum Place {
 
 /// What came of asking a buffer to leave.
 pub(super) enum Leave {
-    /// It has left: what it holds was on disk already.
-    Left,
+    /// It has left: its value was on disk already, and this is the last pointer to it.
+    Left(Value),
     /// It is to be written now, by `write_out`.
     Write,
     /// Somebody uses it.
@@ -188,8 +188,10 @@ impl Buffer {
         let old = std::mem::replace(&mut *state, State::Away(file));
         drop(state);
         self.shelf.left(self.bytes);
-        drop(old);
-        Leave::Left
+        match old {
+            State::Here { value, .. } => Leave::Left(value),
+            State::Away(_) | State::Coming(_) | State::Lost(_) => unreachable!("it was here"),
+        }
     }
 
     /// Writes the value out, on an I/O thread, after `leave` said so.
@@ -226,6 +228,7 @@ impl Buffer {
         drop(state);
         self.shelf.left(self.bytes);
         drop((old, value));
+        self.shelf.freed(self.bytes);
         Written::Left
     }
 

@@ -12,6 +12,7 @@ mod buffer;
 mod io;
 mod object;
 mod shelf;
+mod trim;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,8 +145,9 @@ impl StoreActor {
             left -= 1;
             let Some(buffer) = self.next_to_leave() else { break };
             match buffer.leave() {
-                Leave::Left => {
+                Leave::Left(value) => {
                     self.shelf.tell_spilled(&buffer);
+                    self.shelf.drop_aside(value);
                     self.let_go(buffer);
                 }
                 Leave::Write => {

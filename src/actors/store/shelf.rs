@@ -12,6 +12,7 @@ use actix::{Addr, Recipient};
 
 use super::buffer::{Buffer, Lineage, Place, Written};
 use super::io::{Io, Urgency};
+use super::trim;
 use super::{Pressed, Recover, Spilled, StoreActor, TakeIn, Wrote};
 use crate::engine::{Held, Keeper, Kept, LARGE, Made, Memory, Resources, Run, WorkerId};
 use crate::graph::{Key, Plan};
@@ -40,6 +41,8 @@ pub(crate) struct Shelf {
     /// Buffers that the actor has not seen yet.
     intake: Mutex<Vec<Weak<Buffer>>>,
     counts: Counts,
+    /// Bytes of the values that were freed because they moved to disk.
+    freed: AtomicU64,
     /// True once the cluster ends.
     closed: AtomicBool,
     /// Whom to tell; set when the actors are there.
@@ -84,6 +87,7 @@ impl Shelf {
             uses: AtomicU64::new(0),
             intake: Mutex::default(),
             counts: Counts::default(),
+            freed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             links: OnceLock::new(),
             this: Weak::clone(this),
@@ -219,6 +223,28 @@ impl Shelf {
                 links.store.do_send(Wrote { buffer: weak, written });
             }
         });
+    }
+
+    /// Drops a value on an I/O thread: its destructor may be a user's, and freeing takes time.
+    pub(super) fn drop_aside(&self, value: Value) {
+        let Some(this) = self.this.upgrade() else { return };
+        // Before what is read next, which takes memory again.
+        self.io.submit(Urgency::Awaited, move || {
+            let bytes = value.bytes() as u64;
+            drop(value);
+            this.freed(bytes);
+        });
+    }
+
+    /// Values of so many bytes were freed on this I/O thread because they moved to disk. Now and then
+    /// the memory is given back to the operating system.
+    pub(super) fn freed(&self, bytes: u64) {
+        /// Giving back takes some milliseconds, as long as writing so many bytes.
+        const SOME: u64 = 32 << 20;
+        let before = self.freed.fetch_add(bytes, Ordering::Relaxed);
+        if before / SOME != (before + bytes) / SOME {
+            trim::give_free_memory_back();
+        }
     }
 
     /// Tells that a value has moved to disk.
