@@ -74,6 +74,7 @@ pub struct Disk {
 ///
 /// It is made by [`Disk::write`] and given back to [`Disk::remove`]; dropped, it leaves its file there until
 /// the [`Disk`] goes.
+#[must_use = "dropped, it leaves its file on the disk until the `Disk` goes"]
 pub struct SpillFile {
     path: PathBuf,
     bytes: u64,
@@ -105,8 +106,10 @@ impl Disk {
         if directories.is_empty() {
             directories.push(std::env::temp_dir());
         }
+        // The process may go to another directory while its values lie here.
+        let absolute = |directory| std::path::absolute(&directory).unwrap_or(directory);
         Self {
-            places: directories.into_iter().map(Place::new).collect(),
+            places: directories.into_iter().map(absolute).map(Place::new).collect(),
             max_bytes,
             compress,
             next_place: AtomicUsize::new(0),

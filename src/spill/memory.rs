@@ -72,7 +72,6 @@ fn limit(file: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::usable_memory;
 
@@ -140,7 +139,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_machine_tells_how_much_it_has() {
-        let usable = usable_memory(Path::new("/")).unwrap();
+        let usable = usable_memory("/".as_ref()).unwrap();
         assert!(usable > 1 << 20, "{usable} bytes");
     }
 }

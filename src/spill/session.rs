@@ -8,6 +8,9 @@
 //! - It is made under a name with `.new` at its end, locked, and then renamed. So one under its final
 //!   name that is not locked belongs to nobody any more.
 //! - What is half made, or has lost its lock file, goes when it is an hour old.
+//!
+//! This was made for Unix, where a directory can be renamed while a file in it is open. Elsewhere making
+//! one may fail, which is an error like that of any directory that cannot be used.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, RandomState};

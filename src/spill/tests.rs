@@ -304,7 +304,7 @@ fn a_base_that_is_missing_is_made() {
     let base = tempfile::tempdir().unwrap();
     let inner = base.path().join("a/b");
     let disk = disk(&inner);
-    disk.write(&Value::new(1_i64), GO_ON).unwrap();
+    let _file = disk.write(&Value::new(1_i64), GO_ON).unwrap();
     drop(disk);
     assert_eq!(listed(&inner).len(), 0);
 }
@@ -345,7 +345,7 @@ fn nothing_is_left_after_the_end() {
     let base = tempfile::tempdir().unwrap();
     let dropped = disk(base.path());
     assert!(listed(base.path()).is_empty(), "nothing is made in advance");
-    dropped.write(&Value::new(1_i64), GO_ON).unwrap();
+    let _file = dropped.write(&Value::new(1_i64), GO_ON).unwrap();
     drop(dropped);
     let closed = disk(base.path());
     let file = closed.write(&Value::new(1_i64), GO_ON).unwrap();
