@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ pub(super) struct Pulse {
     pub(super) started: AtomicU32,
     /// The task that the owner is in, or `NO_TASK`.
     pub(super) running: AtomicU32,
-    /// The room in memory that this task was given.
-    pub(super) reserved: AtomicU64,
+    /// The room in memory that this task was given, in pages.
+    pub(super) reserved: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Lane {
             pulse: Padded(Pulse {
                 started: AtomicU32::new(0),
                 running: AtomicU32::new(NO_TASK),
-                reserved: AtomicU64::new(0),
+                reserved: AtomicU32::new(0),
             }),
         }
     }

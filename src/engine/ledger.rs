@@ -32,7 +32,7 @@ pub struct Holdings {
     pub values: u64,
     /// How many bytes those in memory are counted with.
     pub bytes: u64,
-    /// The most bytes that were in memory at once, as sampled by the workers every few microseconds and
+    /// The most bytes that were in memory at once, as sampled by the workers every fraction of a millisecond and
     /// whenever a large value came.
     pub peak_bytes: u64,
 }

@@ -47,8 +47,35 @@ pub struct Memory {
     largest: AtomicU64,
 }
 
-/// The right of a task to add so many bytes. It is given back when the task has ended.
-pub(super) type Reserved = u64;
+/// The right of a task to add so many bytes, counted in pages so that a ticket stays small. It is given
+/// back when the task has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reserved(u32);
+
+impl Reserved {
+    const PAGE: u64 = 4096;
+    /// No right to add anything.
+    pub(super) const NONE: Self = Self(0);
+
+    /// At least so many bytes.
+    fn of(bytes: u64) -> Self {
+        Self(u32::try_from(bytes.div_ceil(Self::PAGE)).unwrap_or(u32::MAX))
+    }
+
+    #[inline]
+    pub(super) fn from_pages(pages: u32) -> Self {
+        Self(pages)
+    }
+
+    #[inline]
+    pub(super) fn pages(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn bytes(self) -> u64 {
+        u64::from(self.0) * Self::PAGE
+    }
+}
 
 /// The sizes of results, as they came, by the prefix of their keys.
 #[derive(Debug, Default)]
@@ -175,8 +202,9 @@ impl Memory {
     /// A task for which there never will be room runs when nothing is on its way to disk and no other
     /// task adds anything: alone, over the limit. So there is always one that goes on.
     pub(super) fn reserve(&self, bytes: u64) -> Option<Reserved> {
-        let Some(limits) = &self.limits else { return Some(0) };
-        let bytes = bytes.max(1);
+        let Some(limits) = &self.limits else { return Some(Reserved::NONE) };
+        let room = Reserved::of(bytes.max(1));
+        let bytes = room.bytes();
         let fits = |reserved: u64| {
             let most = self.ledger.bytes() + reserved + bytes;
             let alone = || {
@@ -186,12 +214,12 @@ impl Memory {
             (most <= limits.pause || alone()).then_some(reserved + bytes)
         };
         self.reserved.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
-        Some(bytes)
+        Some(room)
     }
 
     /// Gives a reservation back.
-    pub(super) fn unreserve(&self, reserved: Reserved) {
-        self.reserved.fetch_sub(reserved, Ordering::AcqRel);
+    pub(super) fn unreserve(&self, bytes: u64) {
+        self.reserved.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Notes that tasks with so much room wait for other tasks, for which there must be a way on.
@@ -239,11 +267,18 @@ impl Sizes {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { limit: 1000, target: 600, spill: 700, pause: 800 };
+    /// In pages, as rights are.
+    const LIMITS: Limits = Limits {
+        limit: 1000 * Reserved::PAGE,
+        target: 600 * Reserved::PAGE,
+        spill: 700 * Reserved::PAGE,
+        pause: 800 * Reserved::PAGE,
+    };
 
-    fn memory(held: i64) -> Memory {
+    /// So many pages are held.
+    fn memory(held: u32) -> Memory {
         let memory = Memory::new(2, Some(LIMITS));
-        memory.ledger().add(1, held);
+        memory.ledger().add(1, Reserved(held).bytes().cast_signed());
         memory.refresh();
         memory
     }
@@ -265,43 +300,49 @@ mod tests {
         assert!(!memory(599).is_tight());
         assert!(memory(600).is_tight());
         let memory = memory(400);
-        memory.learn("load", 100);
+        memory.learn("load", 100 * Reserved::PAGE);
         memory.refresh();
-        assert!(memory.is_tight(), "two workers may add 100 bytes each");
+        assert!(memory.is_tight(), "two workers may add 100 pages each");
+    }
+
+    fn reserve(memory: &Memory, pages: u32) -> Option<u32> {
+        memory.reserve(Reserved(pages).bytes()).map(Reserved::pages)
     }
 
     #[test]
     fn there_is_room_up_to_the_pause() {
         let memory = memory(500);
-        assert_eq!(memory.reserve(200), Some(200));
-        assert_eq!(memory.reserve(100), Some(100));
-        assert_eq!(memory.reserve(1), None);
-        memory.unreserve(100);
-        assert_eq!(memory.reserve(50), Some(50));
-        assert_eq!(memory.reserved(), 250);
+        assert_eq!(reserve(&memory, 200), Some(200));
+        assert_eq!(reserve(&memory, 100), Some(100));
+        assert_eq!(memory.reserve(1).map(Reserved::pages), None);
+        memory.unreserve(Reserved(100).bytes());
+        assert_eq!(memory.reserve(1).map(Reserved::pages), Some(1), "room comes in pages");
+        assert_eq!(memory.reserved(), Reserved(201).bytes());
     }
 
     #[test]
     fn what_never_fits_runs_alone_when_nothing_leaves() {
         let memory = memory(700);
         memory.starts_leaving(100);
-        assert_eq!(memory.reserve(5000), None, "room is being made");
+        assert_eq!(reserve(&memory, 5000), None, "room is being made");
         memory.ends_leaving(100);
         assert!(memory.press());
-        assert_eq!(memory.reserve(5000), None, "nobody has decided yet what leaves");
+        assert_eq!(reserve(&memory, 5000), None, "nobody has decided yet what leaves");
         memory.is_heard();
-        assert_eq!(memory.reserve(5000), Some(5000));
-        assert_eq!(memory.reserve(5000), None, "one is alone");
+        assert_eq!(reserve(&memory, 5000), Some(5000));
+        assert_eq!(reserve(&memory, 5000), None, "one is alone");
+        memory.lend(Reserved(5000).bytes());
+        assert_eq!(reserve(&memory, 10), Some(10), "the one that is alone waits for this one");
     }
 
     #[test]
     fn the_keeper_is_told_once() {
         let memory = memory(650);
-        assert_eq!((memory.excess(), memory.is_urgent()), (50, false));
+        assert_eq!((memory.excess(), memory.is_urgent()), (50 * Reserved::PAGE, false));
         assert!(memory.press());
         assert!(!memory.press());
         memory.is_heard();
-        memory.starts_leaving(50);
+        memory.starts_leaving(50 * Reserved::PAGE);
         assert!(!memory.press(), "enough is on its way");
     }
 }

@@ -11,14 +11,14 @@ use crate::attic::Attic;
 use crate::plans::Bench;
 
 /// Bytes of the large values here, their vector included.
-const BLOCK: u64 = 100_000;
+const BLOCK: u64 = 25 * 4096;
 
 /// A memory for four blocks of which three may be there before somebody has to wait.
 const LIMITS: Limits =
     Limits { limit: 4 * BLOCK, target: 2 * BLOCK, spill: 5 * BLOCK / 2, pause: 3 * BLOCK };
 
 fn block() -> Vec<u8> {
-    vec![1; 100_000 - size_of::<Vec<u8>>()]
+    vec![1; 25 * 4096 - size_of::<Vec<u8>>()]
 }
 
 fn first_byte(block: &Vec<u8>) -> i64 {
@@ -66,7 +66,8 @@ impl Room {
             Poll::Ready(pinned) => pinned.expect("no input is lost"),
             Poll::Pending => panic!("an input is away"),
         }
-        let outcome = run.call(WorkerId(worker), &ticket, false, pins).expect("the call is good");
+        let outcome =
+            run.call(WorkerId(worker), &ticket, false, &mut pins).expect("the call is good");
         let Outcome::Ready(value) = outcome else { unreachable!("no task is asynchronous") };
         run.complete(WorkerId(worker), ticket, value).next
     }
@@ -188,7 +189,8 @@ fn inputs_that_are_away_are_waited_for() {
     assert!(poll_pins(&room.bench.run, &reader, &mut pins).is_pending());
     room.attic.bring_back();
     assert!(matches!(poll_pins(&room.bench.run, &reader, &mut pins), Poll::Ready(Ok(()))));
-    let value = room.bench.run.call(WorkerId(0), &reader, false, pins).expect("the call is good");
+    let value =
+        room.bench.run.call(WorkerId(0), &reader, false, &mut pins).expect("the call is good");
     assert!(matches!(value, Outcome::Ready(value) if value.downcast_ref() == Some(&1_i64)));
 }
 

@@ -56,7 +56,8 @@ impl Race {
     fn step(&self, worker: WorkerId, ticket: Ticket) -> Option<Ticket> {
         self.starts[ticket.task().index()].fetch_add(1, Ordering::Relaxed);
         self.run.start(worker, &ticket);
-        match self.run.call(worker, &ticket, false, Pins::default()).expect("the call is good") {
+        match self.run.call(worker, &ticket, false, &mut Pins::default()).expect("the call is good")
+        {
             Outcome::Ready(value) => self.run.complete(worker, ticket, value).next,
             Outcome::Later(_) => unreachable!("no task is asynchronous"),
         }

@@ -139,7 +139,7 @@ fn a_call_that_keeps_its_inputs_can_be_made_again() {
     let reader = bench.do_task(0, source).next.unwrap();
     for _ in 0..2 {
         bench.run.start(WorkerId(0), &reader);
-        let outcome = bench.run.call(WorkerId(0), &reader, true, Pins::default()).unwrap();
+        let outcome = bench.run.call(WorkerId(0), &reader, true, &mut Pins::default()).unwrap();
         let Outcome::Ready(owned) = outcome else { unreachable!("it is not asynchronous") };
         assert_eq!(owned.downcast_ref(), Some(&false));
         assert_eq!(bench.values(), 1);
@@ -170,7 +170,7 @@ fn a_call_with_a_wrong_argument_is_an_error_and_keeps_what_it_keeps() {
     let text = bench.next(0).unwrap();
     let next = bench.do_task(0, text).next.unwrap();
     bench.run.start(WorkerId(0), &next);
-    let error = bench.run.call(WorkerId(0), &next, true, Pins::default()).unwrap_err();
+    let error = bench.run.call(WorkerId(0), &next, true, &mut Pins::default()).unwrap_err();
     assert!(error.to_string().contains("must be i64, found alloc::string::String"), "{error}");
     assert!(bench.run.can_run_again(&next));
 }

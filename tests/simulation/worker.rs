@@ -201,7 +201,7 @@ impl World<'_> {
         let keeps_inputs = self.scenario.keeps_inputs || run.plan().retries(task) > 0;
         self.laws.called(run, task, keeps_inputs);
         match run
-            .call(worker, ticket, keeps_inputs, Pins::default())
+            .call(worker, ticket, keeps_inputs, &mut Pins::default())
             .expect("blueprints hold good calls")
         {
             Outcome::Later(future) => Called::Later(future),

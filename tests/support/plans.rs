@@ -112,7 +112,7 @@ impl Bench {
         self.run.start(WorkerId(worker), ticket);
         match self
             .run
-            .call(WorkerId(worker), ticket, false, Pins::default())
+            .call(WorkerId(worker), ticket, false, &mut Pins::default())
             .expect("the call is good")
         {
             Outcome::Ready(value) => value,

@@ -43,6 +43,8 @@ pub(super) struct WorkerThread {
     stop: Arc<AtomicBool>,
     /// The runs of the tasks that this thread is in, the innermost one last.
     inside: RefCell<Vec<Arc<ActiveRun>>>,
+    /// When the worker last looked at what all values take.
+    refreshed: Cell<Duration>,
     /// The room in memory of those tasks of them that wait.
     lent: Cell<u64>,
     began: Instant,
@@ -59,7 +61,15 @@ impl WorkerThread {
     pub(super) fn new(id: WorkerId, crew: Arc<Crew>, stop: Arc<AtomicBool>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of this worker's clock")]
         let began = Instant::now();
-        Self { id, crew, stop, inside: RefCell::default(), lent: Cell::new(0), began }
+        Self {
+            id,
+            crew,
+            stop,
+            inside: RefCell::default(),
+            refreshed: Cell::default(),
+            lent: Cell::new(0),
+            began,
+        }
     }
 
     /// Works until it is stopped. To be called once, on the worker's own thread.
@@ -100,7 +110,7 @@ impl WorkerThread {
         for offset in 0..runs.len() {
             let at = (*turn + offset) % runs.len();
             let active = &runs[at];
-            if let Some(ticket) = self.first_task(&active.run) {
+            if let Some(ticket) = self.first_task(&active.run, Watch::default()) {
                 self.work(active, ticket, version, runs.len() > 1);
                 *turn = at + 1;
                 return true;
@@ -109,13 +119,11 @@ impl WorkerThread {
         false
     }
 
-    fn first_task(&self, run: &Run) -> Option<Ticket> {
+    fn first_task(&self, run: &Run, mut watch: Watch) -> Option<Ticket> {
         let own = || run.is_running().then(|| run.next(self.id)).flatten();
         own().or_else(|| {
             let takes = run.is_running() && run.available_to(self.id) > 0;
-            takes
-                .then(|| run.take_from_others(self.id, &mut Watch::default(), self.now()))
-                .flatten()
+            takes.then(|| run.take_from_others(self.id, &mut watch, self.now())).flatten()
         })
     }
 
@@ -223,9 +231,10 @@ impl WorkerThread {
                 }
             };
             if pace.count() {
-                let (tasks, elapsed) = pace.look(self.look());
+                let now = self.look();
+                let (tasks, elapsed) = pace.look(now);
                 run.measured(tasks, elapsed);
-                run.memory().refresh();
+                self.refresh(run, now);
                 self.share(run);
                 let waited_for = several || self.crew.version() != version;
                 if (waited_for && pace.turn_is_over()) || self.is_stopped() {
@@ -235,6 +244,16 @@ impl WorkerThread {
                     return;
                 }
             }
+        }
+    }
+
+    /// Looks at what all values take, now and then: adding up what every worker counts costs as much as
+    /// some short tasks.
+    fn refresh(&self, run: &Run, now: Duration) {
+        const BETWEEN: Duration = Duration::from_micros(200);
+        if now.saturating_sub(self.refreshed.get()) >= BETWEEN {
+            self.refreshed.set(now);
+            run.memory().refresh();
         }
     }
 
@@ -254,12 +273,15 @@ impl WorkerThread {
         if active.hooks.is_some() {
             return self.step_with_hooks(active, ticket);
         }
-        let pins = match self.pin_inputs(run, &ticket) {
-            Ok(pins) => pins,
-            Err(failure) => return self.lose_input(active, ticket, failure),
-        };
+        let mut pins = Pins::default();
+        if run.has_kept()
+            && let Err(failure) = self.bring_back(run, &ticket, &mut pins)
+        {
+            return self.lose_input(active, ticket, failure);
+        }
         let keep_inputs = run.plan().retries(ticket.task()) > 0;
-        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs, pins))) {
+        let call = || run.call(self.id, &ticket, keep_inputs, &mut pins);
+        match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(Outcome::Ready(value))) => Step::Completed(run.complete(self.id, ticket, value)),
             Ok(Ok(Outcome::Later(future))) => {
                 self.hand_on(active, AwaitTask::new(active, ticket, future, PreStates::new()))
@@ -273,10 +295,12 @@ impl WorkerThread {
     fn step_with_hooks(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
         let (run, task) = (&active.run, ticket.task());
         let Some(hooks) = &active.hooks else { return Step::Left };
-        let pins = match self.pin_inputs(run, &ticket) {
-            Ok(pins) => pins,
-            Err(failure) => return self.lose_input(active, ticket, failure),
-        };
+        let mut pins = Pins::default();
+        if run.has_kept()
+            && let Err(failure) = self.bring_back(run, &ticket, &mut pins)
+        {
+            return self.lose_input(active, ticket, failure);
+        }
         if !hooks.is_retried(task) {
             let submitted = hooks.set.submit(run, task);
             if !run.is_running() {
@@ -295,7 +319,8 @@ impl WorkerThread {
             Err(failure) => return self.fail_hook(active, ticket, failure),
         };
         let keep_inputs = run.plan().retries(task) > 0;
-        match catch_unwind(AssertUnwindSafe(|| run.call(self.id, &ticket, keep_inputs, pins))) {
+        let call = || run.call(self.id, &ticket, keep_inputs, &mut pins);
+        match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(Outcome::Ready(value))) => self.post(active, ticket, value, states),
             Ok(Ok(Outcome::Later(future))) => {
                 self.hand_on(active, AwaitTask::new(active, ticket, future, states))
@@ -319,17 +344,11 @@ impl WorkerThread {
     }
 
     /// Holds the large inputs of a task in memory, and waits for those that have to come back first.
-    #[inline]
-    fn pin_inputs(&self, run: &Run, ticket: &Ticket) -> Result<Pins, Failure> {
-        if run.has_kept() { self.bring_back(run, ticket) } else { Ok(Pins::default()) }
-    }
-
-    fn bring_back(&self, run: &Run, ticket: &Ticket) -> Result<Pins, Failure> {
-        let mut pins = Pins::default();
-        let brought = poll_fn(|context| run.poll_pins(ticket, &mut pins, context));
+    #[cold]
+    fn bring_back(&self, run: &Run, ticket: &Ticket, pins: &mut Pins) -> Result<(), Failure> {
+        let brought = poll_fn(|context| run.poll_pins(ticket, pins, context));
         // If an input has to be made again, this may be the only worker that can do it.
-        block_on(brought, || self.help(None))?;
-        Ok(pins)
+        block_on(brought, || self.help(None))
     }
 
     /// An input of the task is lost for good: so is the run.
@@ -397,11 +416,9 @@ impl WorkerThread {
             .iter()
             .rev()
             .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
-        let task = runs
-            .iter()
-            .filter(is_awaited)
-            .chain(others)
-            .find_map(|active| Some((Arc::clone(active), self.first_task(&active.run)?)));
+        let task = runs.iter().filter(is_awaited).chain(others).find_map(|active| {
+            Some((Arc::clone(active), self.first_task(&active.run, Watch::eager())?))
+        });
         drop(runs);
         if let Some((active, ticket)) = task {
             return self.work(&active, ticket, version, true);

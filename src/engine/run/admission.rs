@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::super::lane::{Lane, NO_TASK};
 use super::super::memory::Reserved;
 use super::super::{TaskId, WorkerId};
-use super::{Run, Ticket};
+use super::{Completion, Run, Status, Ticket};
 
 /// The tasks of a run that wait for room.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct HeldBack {
     tasks: Mutex<BinaryHeap<Reverse<u32>>>,
     /// How many these are; written under the lock.
     count: AtomicU32,
-    /// The room that the run's tasks have now.
+    /// The room that the run's tasks have now, in bytes.
     reserved: AtomicU64,
 }
 
@@ -36,8 +36,8 @@ impl HeldBack {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The room that the run's tasks have now.
-    pub(super) fn reserved(&self) -> Reserved {
+    /// The room that the run's tasks have now, in bytes.
+    pub(super) fn reserved(&self) -> u64 {
         self.reserved.load(Ordering::Relaxed)
     }
 
@@ -93,12 +93,12 @@ impl Run {
         self.held_back.contains(task)
     }
 
-    /// The room in memory that the task has in which `worker` is.
+    /// The room in memory, in bytes, that the task has in which `worker` is.
     pub fn reserved_by(&self, worker: WorkerId) -> u64 {
         let pulse = &self.lanes[worker.index()].pulse;
         match pulse.running.load(Ordering::Relaxed) {
             NO_TASK => 0,
-            _ => pulse.reserved.load(Ordering::Relaxed),
+            _ => Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed)).bytes(),
         }
     }
 
@@ -140,6 +140,20 @@ impl Run {
         None
     }
 
+    /// Finds what to do after a task when tasks have to ask for room: also those ask that follow it.
+    #[cold]
+    pub(super) fn go_on_with_room(&self, worker: WorkerId, task: TaskId) -> Completion {
+        let dependents = self.plan.dependents(task);
+        if (dependents.is_empty() || self.roots.own.is_some())
+            && self.ends_left.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            return Completion { next: None, surplus: false, ended: self.end(Status::Done) };
+        }
+        let ready = dependents.iter().copied().filter(|dependent| self.has_inputs(*dependent));
+        self.lanes[worker.index()].push(ready, self.root_list());
+        Completion { next: self.next(worker), surplus: true, ended: false }
+    }
+
     fn claim_root(&self) -> Option<TaskId> {
         let roots = self.root_list();
         let count = u32::try_from(roots.len()).unwrap_or(NO_TASK);
@@ -156,16 +170,17 @@ impl Run {
             return Some(self.ticket(task));
         }
         let reserved = self.memory.reserve(added)?;
-        self.held_back.reserved.fetch_add(reserved, Ordering::Relaxed);
+        self.held_back.reserved.fetch_add(reserved.bytes(), Ordering::Relaxed);
         Some(Ticket { reserved, ..self.ticket(task) })
     }
 
     /// Gives back the room that a task has, when it ends or does not go on for now.
     #[inline]
     pub fn give_room_back(&self, ticket: &mut Ticket) {
-        if ticket.reserved > 0 {
-            self.held_back.reserved.fetch_sub(ticket.reserved, Ordering::Relaxed);
-            self.memory.unreserve(std::mem::take(&mut ticket.reserved));
+        if ticket.reserved != Reserved::NONE {
+            let bytes = std::mem::take(&mut ticket.reserved).bytes();
+            self.held_back.reserved.fetch_sub(bytes, Ordering::Relaxed);
+            self.memory.unreserve(bytes);
         }
     }
 }

@@ -69,7 +69,7 @@ struct Roots {
 pub struct Ticket {
     run: RunId,
     task: TaskId,
-    /// The room in memory that the task was given for its result; 0 if it did not have to ask.
+    /// The room in memory that the task was given for its result, if it had to ask.
     reserved: Reserved,
 }
 
@@ -252,7 +252,7 @@ impl Run {
 
     #[inline]
     fn ticket(&self, task: TaskId) -> Ticket {
-        Ticket { run: self.id, task, reserved: 0 }
+        Ticket { run: self.id, task, reserved: Reserved::NONE }
     }
 
     /// Notes that `worker` starts the task: until it completes, the task is lost with the worker.
@@ -262,7 +262,7 @@ impl Run {
         pulse
             .started
             .store(pulse.started.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        pulse.reserved.store(ticket.reserved, Ordering::Relaxed);
+        pulse.reserved.store(ticket.reserved.pages(), Ordering::Relaxed);
         pulse.running.store(ticket.task.0, Ordering::Relaxed);
     }
 
@@ -278,7 +278,9 @@ impl Run {
         lane.pulse.running.store(NO_TASK, Ordering::Relaxed);
 
         self.pending[task.index()].store(DONE, Ordering::Release);
-        let has_room = self.has_room();
+        if !self.has_room() {
+            return self.go_on_with_room(worker, task);
+        }
         let dependents = self.plan.dependents(task);
         if dependents.is_empty() || self.roots.own.is_some() {
             let last = self.ends_left.fetch_sub(1, Ordering::AcqRel) == 1;
@@ -286,15 +288,11 @@ impl Run {
                 let ended = last && self.end(Status::Done);
                 return Completion { next: self.next(worker), surplus: false, ended };
             }
-        } else if has_room && self.plan.is_chained(task) {
+        } else if self.plan.is_chained(task) {
             let next = Some(self.ticket(dependents[0]));
             return Completion { next, surplus: false, ended: false };
         }
         let mut ready = dependents.iter().copied().filter(|dependent| self.has_inputs(*dependent));
-        if !has_room {
-            lane.push(ready, self.root_list());
-            return Completion { next: self.next(worker), surplus: true, ended: false };
-        }
         let Some(first) = ready.next() else {
             return Completion { next: self.next(worker), surplus: false, ended: false };
         };

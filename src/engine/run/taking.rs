@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::lane::{Lane, NO_TASK, taking_pays};
+use super::super::memory::Reserved;
 use super::super::watch::Watch;
 use super::super::{TaskId, WorkerId};
 use super::{Run, Ticket};
@@ -129,7 +130,7 @@ impl Run {
     /// The task that a lost worker was in. The caller is sure that the worker does nothing any more.
     pub fn take_over(&self, lost: WorkerId) -> Option<Ticket> {
         let pulse = &self.lanes[lost.index()].pulse;
-        let reserved = pulse.reserved.load(Ordering::Relaxed);
+        let reserved = Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed));
         match pulse.running.swap(NO_TASK, Ordering::AcqRel) {
             NO_TASK => None,
             task => Some(Ticket { reserved, ..self.ticket(TaskId(task)) }),

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use smallvec::SmallVec;
-
 use super::super::failure::Failure;
-use super::super::kept::{Held, LARGE, Made};
+use super::super::kept::{Held, Kept, LARGE, Made};
 use super::super::ledger::signed_bytes;
 use super::super::{TaskId, WorkerId};
 use super::{DONE, Run, Status, Ticket};
@@ -18,7 +16,7 @@ use crate::value::Value;
 
 /// The large inputs of a task, in memory until its call.
 #[derive(Debug, Default)]
-pub struct Pins(SmallVec<[(usize, Value); 2]>);
+pub struct Pins(Vec<(usize, Value)>);
 
 impl Pins {
     /// By place among the task's inputs.
@@ -26,9 +24,19 @@ impl Pins {
         self.0.iter().any(|(other, _)| *other == place)
     }
 
-    fn take(&mut self, place: usize) -> Option<Value> {
-        let at = self.0.iter().position(|(other, _)| *other == place)?;
-        Some(self.0.swap_remove(at).1)
+    /// The input at `place`, from the last one that needs it: with the keeper's pointer gone, the pinned
+    /// one is the only one.
+    #[cold]
+    fn take_last(&mut self, place: usize, kept: Arc<dyn Kept>) -> Input<'static> {
+        drop(kept);
+        self.take(place)
+    }
+
+    #[cold]
+    fn take(&mut self, place: usize) -> Input<'static> {
+        let at = self.0.iter().position(|(other, _)| *other == place);
+        let at = at.expect("large inputs are pinned before the call");
+        Input::Owned(self.0.swap_remove(at).1)
     }
 }
 
@@ -85,34 +93,26 @@ impl Run {
         worker: WorkerId,
         ticket: &Ticket,
         keep_inputs: bool,
-        mut pins: Pins,
+        pins: &mut Pins,
     ) -> Result<Outcome, CallError> {
         ticket.check(self.id);
-        let mut pinned = |place: usize| {
-            Input::Owned(pins.take(place).expect("large inputs are pinned before the call"))
-        };
         self.plan.call(ticket.task, |place, dependency| {
-            if !keep_inputs {
-                // SAFETY: the ticket was given after every dependency was published (step 3), and
-                // its uses are spent only in `complete`, after the inputs of this call are gone.
-                match unsafe { self.slots.take_if_last(dependency) } {
-                    Some(Held::Plain(value)) => {
+            // SAFETY: the ticket was given after every dependency was published (step 3), and its uses
+            // are spent only in `complete`, after the inputs of this call are gone.
+            if !keep_inputs && let Some(held) = unsafe { self.slots.take_if_last(dependency) } {
+                return match held {
+                    Held::Plain(value) => {
                         self.memory.ledger().went(worker, &value);
-                        return Input::Owned(value);
+                        Input::Owned(value)
                     }
-                    // With the keeper's pointer gone, the pinned one is the only one.
-                    Some(Held::Kept(kept)) => {
-                        drop(kept);
-                        return pinned(place);
-                    }
-                    None => {}
-                }
+                    Held::Kept(kept) => pins.take_last(place, kept),
+                };
             }
             // SAFETY: as above.
             match unsafe { self.slots.get(dependency) } {
                 Some(Held::Plain(value)) => Input::Shared(value),
-                Some(Held::Kept(_)) => pinned(place),
-                None => unreachable!("a task starts after its inputs are there"),
+                // A slot that a task needs is never empty.
+                Some(Held::Kept(_)) | None => pins.take(place),
             }
         })
     }
@@ -120,11 +120,17 @@ impl Run {
     /// Puts a value that `worker` made into its slot.
     #[inline]
     pub(super) fn come(&self, worker: WorkerId, task: TaskId, value: Value) {
-        let bytes = value.bytes();
-        if bytes < LARGE && !self.memory.is_tight() {
+        if value.bytes() < LARGE && !self.memory.is_tight() {
             self.memory.ledger().came(worker, &value);
             return self.put(task, Held::Plain(value));
         }
+        self.come_heavily(worker, task, value);
+    }
+
+    /// A large value came, or one that came at a bad time.
+    #[cold]
+    fn come_heavily(&self, worker: WorkerId, task: TaskId, value: Value) {
+        let bytes = value.bytes();
         self.memory.learn(&self.plan.key(task).prefix(), bytes as u64);
         let held = match &self.keeper {
             Some(keeper) if bytes >= LARGE => {
