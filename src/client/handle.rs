@@ -108,6 +108,7 @@ impl Future for RunHandle {
         Poll::Ready(match answer {
             Ok(Ok(finished)) => Ok(finished.results()),
             Ok(Err(Ending::Failed(failure))) => Err(Kind::Task(failure).into()),
+            Ok(Err(Ending::AllFailed(failures))) => Err(Kind::Tasks(failures).into()),
             Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
             Err(oneshot::Canceled) => Err(Kind::Closed.into()),
         })

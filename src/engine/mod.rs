@@ -13,8 +13,11 @@
 //!                              ^                               |                     |
 //!                              +--- failed, may be tried again +                     | last use spent
 //!                              +--- worker lost ---------------+                     v
-//!                                                              |                 released
-//!                                                              +--> failed: the run is over
+//!                              +--- over its time limit -------+                 released
+//!                                                              |
+//!                                                              +--> failed: the run is over, or goes on
+//!                                                                   without it: then it ends, and so do
+//!                                                                   its dependents, without values
 //! ```
 //!
 //! - **waiting**: `pending` counts the inputs that are not there yet.
@@ -25,25 +28,29 @@
 //! - **released**: the last use was spent and the value is gone.
 
 mod event;
-mod failure;
+mod guard;
 mod ids;
 mod lane;
 mod ledger;
 mod pace;
 mod padded;
+mod poison;
+mod policy;
 mod run;
 mod scheduler;
+mod sharing;
 mod slots;
 mod start;
 mod watch;
 
-pub use crate::graph::TaskId;
+pub use crate::graph::{Cause, Failure, TaskId};
 pub use event::{Command, Event, RunOutcome, Running};
-pub use failure::{Cause, Failure};
-pub use ids::{RunId, WorkerId};
+pub use guard::Claim;
+pub use ids::{RunId, WorkerId, spares};
 pub(crate) use ledger::signed_bytes;
 pub use ledger::{Holdings, Ledger};
 pub use pace::Pace;
+pub use policy::{OnError, Policy};
 pub use run::{Completion, Run, Status, Ticket};
 pub use scheduler::{ALLOWED_LOSSES, Engine};
 pub use watch::Watch;

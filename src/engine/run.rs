@@ -10,12 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::lane::{Lane, NO_TASK, taking_pays};
+use super::guard::Guard;
+use super::ids::spares;
+use super::lane::{Lane, NO_TASK};
 use super::ledger::{Ledger, signed_bytes};
 use super::padded::Padded;
+use super::poison::Poison;
+use super::policy::Policy;
 use super::slots::Slots;
 use super::start::{SKIPPED, Start};
-use super::watch::Watch;
 use super::{RunId, TaskId, WorkerId};
 use crate::graph::{CallError, Input, Outcome, Plan, Results};
 use crate::value::Value;
@@ -37,11 +40,19 @@ pub struct Run {
     ends_left: Padded<AtomicU32>,
     /// Somebody may ask whether a task has ended, so that is noted in `pending`.
     observed: bool,
-    /// By worker; the last one is for asynchronous tasks, which end outside of any worker.
-    lanes: Box<[Lane]>,
+    /// How many workers there are when none is stuck.
+    pub(super) workers: u32,
+    /// By worker; then one for asynchronous tasks, which end outside of any worker; then those of the
+    /// spare numbers.
+    pub(super) lanes: Box<[Lane]>,
     status: AtomicU8,
     /// What a task took lately, in nanoseconds, as the workers measure it; 0 before the first one.
     task_time: AtomicU64,
+    /// What is said of the run as a whole; set before it starts.
+    pub(super) policy: Policy,
+    /// By lane, in a run that has time limits for tasks; else empty.
+    pub(super) guards: Box<[Guard]>,
+    pub(super) poison: Poison,
 }
 
 struct Roots {
@@ -119,7 +130,7 @@ impl Run {
         answers: Vec<(TaskId, Value)>,
         observed: bool,
     ) -> Self {
-        let lanes = (0..=workers).map(|_| Lane::new()).collect();
+        let lanes = (0..=workers + spares(workers).len()).map(|_| Lane::new()).collect();
         let status = AtomicU8::new(Status::Running as u8);
         let start =
             if answers.is_empty() { Start::whole(&plan) } else { Start::without(&plan, &answers) };
@@ -131,9 +142,13 @@ impl Run {
             tasks: start.tasks,
             ends_left: Padded(AtomicU32::new(start.ends)),
             observed,
+            workers: u32::try_from(workers).unwrap_or(u32::MAX),
             lanes,
             status,
             task_time: AtomicU64::new(0),
+            policy: Policy::default(),
+            guards: Box::default(),
+            poison: Poison::default(),
             ledger,
             plan,
         };
@@ -143,7 +158,7 @@ impl Run {
         for (task, value) in answers {
             run.answer(task, value);
         }
-        run
+        if run.shortest_limit().is_some() { run.under(Policy::default()) } else { run }
     }
 
     /// The run's number.
@@ -174,7 +189,7 @@ impl Run {
     }
 
     #[inline]
-    fn root_list(&self) -> &[TaskId] {
+    pub(super) fn root_list(&self) -> &[TaskId] {
         self.roots.own.as_deref().unwrap_or_else(|| self.plan.roots())
     }
 
@@ -245,7 +260,7 @@ impl Run {
         const MOST: u32 = 64;
         let roots = self.root_list();
         let count = u32::try_from(roots.len()).unwrap_or(NO_TASK);
-        let workers = u32::try_from(self.lanes.len() - 1).unwrap_or(MOST).max(1);
+        let workers = self.workers.max(1);
         let share = |left: u32| (left / (2 * workers)).clamp(1, MOST);
         let claim = |next: u32| (next < count).then(|| next + share(count - next));
         let start =
@@ -253,59 +268,13 @@ impl Run {
         lane.claim(start..start + share(count - start), roots)
     }
 
-    /// How many ready tasks `worker` could get from others, without looking at whether that pays.
-    pub fn available_to(&self, worker: WorkerId) -> u32 {
-        let others = self.others(worker).map(Lane::available);
-        others.fold(self.unclaimed(), u32::saturating_add)
-    }
-
-    fn unclaimed(&self) -> u32 {
+    pub(super) fn unclaimed(&self) -> u32 {
         let count = u32::try_from(self.roots()).unwrap_or(NO_TASK);
         count.saturating_sub(self.roots.next.load(Ordering::Relaxed))
     }
 
-    /// The lanes of all others, starting behind the worker so that not all take from the same.
-    fn others(&self, worker: WorkerId) -> impl Iterator<Item = &Lane> {
-        let (before, from) = self.lanes.split_at(worker.index());
-        from.iter().skip(1).chain(before)
-    }
-
-    /// Takes work from another worker, if that pays. `watch` is what the worker saw when it was here
-    /// before; `now` is any clock that goes on.
-    pub fn take_from_others(
-        &self,
-        worker: WorkerId,
-        watch: &mut Watch,
-        now: Duration,
-    ) -> Option<Ticket> {
-        let stalled = watch.stalled(self, now);
-        let roots = self.root_list();
-        for lane in self.others(worker) {
-            if taking_pays(lane.available(), self.task_time(), stalled)
-                && let Some(gift) = lane.give(roots)
-                && let Some(task) = self.lanes[worker.index()].receive(gift, roots)
-            {
-                return Some(self.ticket(task));
-            }
-        }
-        None
-    }
-
-    /// True if what lies in the worker's lane is worth waking somebody for.
     #[inline]
-    pub fn sharing_pays(&self, worker: WorkerId) -> bool {
-        /// What waking a sleeping thread costs, both sides together.
-        const WAKING: Duration = Duration::from_micros(15);
-        let available = self.lanes[worker.index()].available();
-        match self.task_time() {
-            _ if available == 0 => self.unclaimed() > 0,
-            None => true,
-            Some(time) => time.saturating_mul(available.saturating_add(self.unclaimed())) >= WAKING,
-        }
-    }
-
-    #[inline]
-    fn ticket(&self, task: TaskId) -> Ticket {
+    pub(super) fn ticket(&self, task: TaskId) -> Ticket {
         Ticket { run: self.id, task }
     }
 
@@ -346,6 +315,18 @@ impl Run {
             // SAFETY: as above.
             let value = unsafe { self.slots.get(dependency) };
             Input::Shared(value.expect("a task starts after its inputs are there"))
+        })
+    }
+
+    /// The task's inputs.
+    #[expect(unsafe_code, reason = "borrows inputs by the protocol of `slots`")]
+    pub(super) fn borrowed<'a>(&'a self, ticket: &'a Ticket) -> impl Iterator<Item = &'a Value> {
+        ticket.check(self.id);
+        self.plan.dependencies(ticket.task).iter().map(|dependency| {
+            // SAFETY: the ticket was given after every dependency was published (step 3), and its uses
+            // are spent only by whoever gives the ticket up, which the borrow of it rules out.
+            let value = unsafe { self.slots.get(*dependency) };
+            value.expect("a task starts after its inputs are there")
         })
     }
 
@@ -451,6 +432,9 @@ impl Run {
 
     /// The task that a lost worker was in. The caller is sure that the worker does nothing any more.
     pub fn take_over(&self, lost: WorkerId) -> Option<Ticket> {
+        if let Some(task) = self.guards.get(lost.index()).and_then(Guard::take_over) {
+            return Some(self.ticket(task));
+        }
         let running = &self.lanes[lost.index()].pulse.running;
         match running.swap(NO_TASK, Ordering::AcqRel) {
             NO_TASK => None,

@@ -168,6 +168,10 @@ impl Laws {
                     }
                 }
             }
+            Event::DelayEnded { .. }
+            | Event::RunOverdue { .. }
+            | Event::WorkerStuck { .. }
+            | Event::SeatFree { .. } => {}
             Event::TaskFailed { run, task, retries, .. } => {
                 let sheet = self.sheet_mut(*run);
                 let trouble = &mut sheet.tasks[task.index()];
@@ -197,7 +201,14 @@ impl Laws {
     /// The engine has commanded something.
     pub(crate) fn commanded(&mut self, command: &Command) {
         match command {
-            Command::ReplaceWorker { .. } => {}
+            Command::ReplaceWorker { .. }
+            | Command::RelieveWorker { .. }
+            | Command::TellShortage { .. }
+            | Command::Condemn { .. } => {}
+            Command::Delay { run, task, .. } => {
+                let state = self.living(*run).tasks[task.index()].state;
+                assert_eq!(state, State::Troubled, "law: only what failed waits to be tried again");
+            }
             Command::Publish { run } => {
                 let first = !std::mem::replace(&mut self.living(*run).published, true);
                 assert!(first, "law: a run is published once ({run:?})");
@@ -282,8 +293,12 @@ impl Laws {
         let sheet = self.sheet(run.id());
         let status = match outcome {
             _ if sheet.needed == sheet.ended => Status::Done,
-            RunOutcome::Done => unreachable!("a run that is done has ended all of its tasks"),
-            RunOutcome::Failed { .. } | RunOutcome::HookFailed => Status::Failed,
+            RunOutcome::Done | RunOutcome::Incomplete => {
+                unreachable!("a run that is done has ended all of its tasks")
+            }
+            RunOutcome::Failed { .. } | RunOutcome::HookFailed | RunOutcome::Overdue => {
+                Status::Failed
+            }
             RunOutcome::Cancelled => Status::Cancelled,
         };
         assert_eq!(run.status(), status, "law: the first end of a run holds ({:?})", run.id());

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mobula::{
-    Arg, CallError, Func, Function, Graph, Input, Key, List, Outcome, Outputs, Plan, Results, Task,
-    Value, lit,
+    Arg, Backoff, CallError, Func, Function, Graph, Input, Key, List, Outcome, Outputs, Plan,
+    Results, Task, TaskOptions, Value, lit,
 };
 
 use crate::rng::Rng;
@@ -60,6 +61,8 @@ pub(crate) struct Script {
     pub(crate) fails: u32,
     /// How often it may be tried again.
     pub(crate) retries: u32,
+    /// How long it waits before it is tried again for the first time; twice that for the second.
+    pub(crate) backoff: u64,
     /// What a callback answers when the task is to start.
     pub(crate) answer: Option<i64>,
     /// What the value weighs; 0 for a plain number.
@@ -175,7 +178,9 @@ impl Blueprint {
             let node = &self.nodes[at];
             let defined = graph.insert(&node.key, self.argument(at));
             if node.kind.is_task() && node.script.retries > 0 {
-                graph.set_retries(defined, node.script.retries);
+                let backoff = Backoff::exponential(Duration::from_nanos(node.script.backoff));
+                let options = TaskOptions::new().retries(node.script.retries).backoff(backoff);
+                graph.set_options(defined, options);
             }
         }
         Arc::new(Plan::new(graph, self.wanted(&self.outputs)).expect("a blueprint is a good graph"))

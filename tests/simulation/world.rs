@@ -12,10 +12,11 @@ use std::time::Duration;
 use mobula::engine::{
     Command, Engine, Event, Ledger, Run, RunId, RunOutcome, Running, Status, Ticket, WorkerId,
 };
-use mobula::{TaskId, Value};
+use mobula::{OnError, TaskId, Value};
 
 use crate::history::{Entry, History};
 use crate::laws::{Laws, index};
+use crate::plan::Script;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::worker::{Awaited, Worker};
@@ -182,7 +183,12 @@ impl<'a> World<'a> {
         ));
         self.laws.submitted(&run, submission);
         self.live.insert(id, Arc::clone(&run));
-        self.hear(Event::RunSubmitted { run: id, tasks: run.tasks(), roots: run.roots() });
+        self.hear(Event::RunSubmitted {
+            run: id,
+            tasks: run.tasks(),
+            roots: run.roots(),
+            on_error: OnError::Raise,
+        });
     }
 
     fn hear(&mut self, event: Event) {
@@ -221,6 +227,16 @@ impl<'a> World<'a> {
                 }
             }
             Command::TellRetry { .. } => {}
+            Command::Delay { run, task, delay } => {
+                self.history.counts.delays += 1;
+                let delay = u64::try_from(delay.as_nanos()).expect("a delay is short");
+                self.arrange(delay, What::Hear(Event::DelayEnded { run, task }));
+            }
+            Command::Condemn { .. }
+            | Command::RelieveWorker { .. }
+            | Command::TellShortage { .. } => {
+                unreachable!("failures end their runs, and nobody watches the time")
+            }
             Command::Finish { run, outcome } => self.finish(run, outcome),
             Command::ReplaceWorker { worker } => {
                 if let Some(most) = self.scenario.absence {
@@ -239,9 +255,13 @@ impl<'a> World<'a> {
             worker.watches.remove(&id);
         }
         match outcome {
-            RunOutcome::Done => self.send(What::Gather(Arc::clone(&run))),
-            RunOutcome::Failed { .. } | RunOutcome::HookFailed => drop(run.end(Status::Failed)),
-            RunOutcome::Cancelled => drop(run.end(Status::Cancelled)),
+            RunOutcome::Done | RunOutcome::Incomplete => self.send(What::Gather(Arc::clone(&run))),
+            RunOutcome::Failed { .. } | RunOutcome::HookFailed | RunOutcome::Overdue => {
+                run.end(Status::Failed);
+            }
+            RunOutcome::Cancelled => {
+                run.end(Status::Cancelled);
+            }
         }
         self.history.ended(index(id), self.now, outcome);
         self.laws.over(&run, outcome);
@@ -301,7 +321,11 @@ impl Drop for World<'_> {
 /// The longest that anything takes, a few times over.
 fn patience(scenario: &Scenario) -> u64 {
     let nodes = scenario.submissions.iter().flat_map(|submission| &submission.blueprint.nodes);
-    let longest = nodes.map(|node| node.script.duration + node.script.awaited.unwrap_or(0)).max();
+    let longest = nodes.map(|node| {
+        let Script { duration, awaited, backoff, .. } = node.script;
+        duration + awaited.unwrap_or(0) + 8 * backoff
+    });
+    let longest = longest.max();
     let waits = scenario.message + scenario.nap.1 + scenario.absence.unwrap_or(0);
     let submitted = scenario.submissions.iter().map(|submission| submission.at).max();
     2 * longest.unwrap_or(0) + 5 * waits + submitted.unwrap_or(0)

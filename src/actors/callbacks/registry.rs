@@ -13,7 +13,7 @@ use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
 use super::super::panic_message;
 use super::callback::Callback;
 use super::hooks::{CallbackErrors, HookSet};
-use crate::engine::{Failure, Ledger, Run, RunId};
+use crate::engine::{Failure, Ledger, Policy, Run, RunId};
 use crate::graph::{Plan, Results};
 
 /// Holds the registered callbacks and calls the hooks of whole runs.
@@ -108,6 +108,7 @@ pub(crate) struct BeginRun {
     pub(crate) plan: Arc<Plan>,
     /// Callbacks of this run alone; they come behind the registered ones.
     pub(crate) callbacks: Vec<Arc<dyn Callback>>,
+    pub(crate) policy: Policy,
 }
 
 impl Handler<BeginRun> for CallbackRegistry {
@@ -116,7 +117,7 @@ impl Handler<BeginRun> for CallbackRegistry {
     fn handle(&mut self, begin: BeginRun, _: &mut Self::Context) -> Self::Result {
         let registered = self.callbacks.iter().map(|(_, callback)| Arc::clone(callback));
         let hooks = HookSet::new(registered.chain(begin.callbacks).collect(), self.errors);
-        MessageResult(self.begin(begin.run, &begin.plan, hooks))
+        MessageResult(self.begin(begin.run, &begin.plan, hooks, begin.policy))
     }
 }
 
@@ -126,6 +127,7 @@ impl CallbackRegistry {
         id: RunId,
         plan: &Arc<Plan>,
         hooks: HookSet,
+        policy: Policy,
     ) -> Result<(Arc<Run>, HookSet), Failure> {
         let ledger = || Arc::clone(&self.ledger);
         let begun = hooks.graph_start(plan).and_then(|()| {
@@ -133,6 +135,7 @@ impl CallbackRegistry {
             let owners: Vec<_> = found.iter().map(|(task, _, who)| (*task, *who)).collect();
             let answers = found.into_iter().map(|(task, value, _)| (task, value)).collect();
             let run = Run::new(id, Arc::clone(plan), self.workers, ledger(), answers, true);
+            let run = run.under(policy);
             let used = |(task, _): &(_, usize)| run.is_needed(*task);
             let used: Vec<_> = owners.into_iter().filter(used).collect();
             hooks.lookup_used(plan, &used)?;
@@ -209,6 +212,24 @@ impl Handler<TellRetry> for CallbackRegistry {
     }
 }
 
+/// A task failed for good, and its run goes on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TellError {
+    pub(crate) hooks: HookSet,
+    pub(crate) failure: Failure,
+}
+
+impl Handler<TellError> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, TellError { hooks, failure }: TellError, _: &mut Self::Context) {
+        if let Some(key) = &failure.key {
+            hooks.error(key, &failure);
+        }
+    }
+}
+
 /// A run is over: call the ending hooks and give its results.
 #[derive(Message)]
 #[rtype(result = "Result<Results, Ending>")]
@@ -222,6 +243,8 @@ pub(crate) struct EndRun {
 #[derive(Clone, Debug)]
 pub(crate) enum Ending {
     Failed(Failure),
+    /// These tasks failed while the run went on; `error` was called for each of them.
+    AllFailed(Arc<[Failure]>),
     /// A hook of the whole run failed; which one, `EndRun` knows.
     HookFailed,
     Cancelled,
@@ -234,7 +257,9 @@ impl Handler<EndRun> for CallbackRegistry {
         let EndRun { run, hooks, ending } = message;
         let hook_failure = self.failed.remove(&run.id()).map(Ending::Failed);
         let ending = match (ending, hook_failure) {
-            (Ok(()) | Err(Ending::HookFailed), Some(failure)) => Err(failure),
+            (Ok(()) | Err(Ending::HookFailed | Ending::AllFailed(_)), Some(failure)) => {
+                Err(failure)
+            }
             (ending, _) => ending,
         };
         let results = ending.and_then(|()| {
