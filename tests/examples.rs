@@ -23,7 +23,7 @@ macro_rules! examples {
     };
 }
 
-examples! { async_tasks errors flights nested presubmit quickstart simple_cache timer }
+examples! { async_tasks errors flights nested presubmit quickstart retry simple_cache timer }
 
 #[test]
 fn no_example_is_forgotten() {

@@ -134,8 +134,10 @@ impl SchedulerActor {
         is_overdue: bool,
         context: &mut Context<Self>,
     ) {
-        let busy = active.run.workers().any(|worker| active.run.is_busy(worker).is_some());
-        self.timers.forget(active.run.id(), busy);
+        if !self.timers.is_empty() {
+            let busy = active.run.workers().any(|worker| active.run.is_busy(worker).is_some());
+            self.timers.forget(active.run.id(), busy);
+        }
         if !is_overdue {
             return;
         }

@@ -51,6 +51,10 @@ impl Due {
 }
 
 impl Timers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
     /// Forgets what a run that is over was still waiting for.
     pub(super) fn forget(&mut self, run: RunId, busy: bool) {
         // Hardly any run waits for anything, so this is hardly ever long.
