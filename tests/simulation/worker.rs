@@ -182,7 +182,13 @@ impl World<'_> {
         self.progress = self.now;
         run.start(worker, &ticket);
         let Script { duration, answer, .. } = *self.script(&run, task);
+        let missing = run.verdict(&ticket);
+        self.laws.judged(&run, task, missing.as_ref());
         let called = match answer {
+            _ if missing.is_some() => {
+                self.history.counts.without_value += 1;
+                missing.map(Called::Value)
+            }
             Some(number) => {
                 self.history.counts.answered += 1;
                 Some(Called::Value(Value::new(number)))

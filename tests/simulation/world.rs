@@ -12,7 +12,7 @@ use std::time::Duration;
 use mobula::engine::{
     Command, Engine, Event, Ledger, Run, RunId, RunOutcome, Running, Status, Ticket, WorkerId,
 };
-use mobula::{OnError, TaskId, Value};
+use mobula::{Cause, Failure, TaskId, Value};
 
 use crate::history::{Entry, History};
 use crate::laws::{Laws, index};
@@ -187,7 +187,7 @@ impl<'a> World<'a> {
             run: id,
             tasks: run.tasks(),
             roots: run.roots(),
-            on_error: OnError::Raise,
+            on_error: self.scenario.submissions[index(id)].on_error,
         });
     }
 
@@ -232,10 +232,19 @@ impl<'a> World<'a> {
                 let delay = u64::try_from(delay.as_nanos()).expect("a delay is short");
                 self.arrange(delay, What::Hear(Event::DelayEnded { run, task }));
             }
-            Command::Condemn { .. }
-            | Command::RelieveWorker { .. }
-            | Command::TellShortage { .. } => {
-                unreachable!("failures end their runs, and nobody watches the time")
+            Command::Condemn { run, task, attempts, worker_lost } => {
+                self.history.counts.condemned += 1;
+                let run = &self.live[&run];
+                let cause = if worker_lost {
+                    Cause::WorkerLost
+                } else {
+                    Cause::Panic("by its script".to_owned())
+                };
+                let key = Some(run.plan().key(task).clone());
+                run.condemn(task, Failure { key, cause, attempts });
+            }
+            Command::RelieveWorker { .. } | Command::TellShortage { .. } => {
+                unreachable!("nobody watches the time")
             }
             Command::Finish { run, outcome } => self.finish(run, outcome),
             Command::ReplaceWorker { worker } => {
@@ -255,7 +264,8 @@ impl<'a> World<'a> {
             worker.watches.remove(&id);
         }
         match outcome {
-            RunOutcome::Done | RunOutcome::Incomplete => self.send(What::Gather(Arc::clone(&run))),
+            RunOutcome::Done => self.send(What::Gather(Arc::clone(&run))),
+            RunOutcome::Incomplete => self.laws.collected(&run),
             RunOutcome::Failed { .. } | RunOutcome::HookFailed | RunOutcome::Overdue => {
                 run.end(Status::Failed);
             }
