@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::actors::AskError;
 use crate::actors::store::ObjectError;
 use crate::engine::{Cause, Failure};
-use crate::graph::{BoxError, CallError, GraphError, Key, WrongType};
+use crate::graph::{BoxError, CallError, GraphError, Key, Missing, WrongType};
 
 /// Why something could not be had from a cluster. Cloning is cheap.
 ///
@@ -39,12 +39,20 @@ pub struct Error(Arc<Kind>);
 pub(crate) enum Kind {
     Graph(GraphError),
     Task(Failure),
+    /// Several tasks failed, in a run that collects failures.
+    Tasks(Arc<[Failure]>),
     Object(ObjectError),
     Ask(AskError),
     Cancelled,
     Closed,
-    Blocking { call: &'static str },
-    Result { key: Option<Key>, expected: &'static str, found: &'static str },
+    Blocking {
+        call: &'static str,
+    },
+    Result {
+        key: Option<Key>,
+        expected: &'static str,
+        found: &'static str,
+    },
     Start(String),
 }
 
@@ -59,13 +67,17 @@ impl Error {
         if let Kind::Task(failure) | Kind::Object(ObjectError::Failed { failure, .. }) = &*self.0 {
             return Some(failure);
         }
-        None
+        if let Kind::Tasks(failures) = &*self.0 { failures.first() } else { None }
     }
 
     fn call_error(&self) -> Option<&CallError> {
         match &self.failure()?.cause {
             Cause::Call(error) => Some(error),
-            Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost | Cause::Lost(_) => None,
+            Cause::Panic(_)
+            | Cause::Hook { .. }
+            | Cause::WorkerLost
+            | Cause::TimedOut { .. }
+            | Cause::Lost(_) => None,
         }
     }
 
@@ -77,7 +89,7 @@ impl Error {
                 Some(key)
             }
             Kind::Result { key, .. } => key.as_ref(),
-            Kind::Task(failure) => failure.key.as_ref(),
+            Kind::Task(_) | Kind::Tasks(_) => self.failure()?.key.as_ref(),
             Kind::Graph(_)
             | Kind::Ask(_)
             | Kind::Cancelled
@@ -87,9 +99,24 @@ impl Error {
         }
     }
 
-    /// What failed, if a task or a hook did.
+    /// What failed, if a task or a hook did; of several failures the first one. The other questions
+    /// about a failure, such as [`is_panic`](Self::is_panic), are about that one too.
     pub fn as_failure(&self) -> Option<&Failure> {
         self.failure()
+    }
+
+    /// All that failed: several failures in a run with [`OnError::Collect`](crate::OnError::Collect), in
+    /// the order in which they happened, otherwise one at most.
+    pub fn failures(&self) -> &[Failure] {
+        if let Kind::Tasks(failures) = &*self.0 {
+            return failures;
+        }
+        self.failure().map_or(&[], std::slice::from_ref)
+    }
+
+    /// True if a task, or the whole run, took longer than its time limit.
+    pub fn is_timeout(&self) -> bool {
+        self.failure().is_some_and(Failure::is_timeout)
     }
 
     /// What is wrong with the graph, if that is the reason.
@@ -162,6 +189,7 @@ impl fmt::Display for Error {
         match &*self.0 {
             Kind::Graph(error) => error.fmt(f),
             Kind::Task(failure) => failure.fmt(f),
+            Kind::Tasks(failures) => fmt_all(failures, f),
             Kind::Object(error) => error.fmt(f),
             Kind::Ask(error) => error.fmt(f),
             Kind::Cancelled => f.write_str("the run was cancelled"),
@@ -179,6 +207,17 @@ impl fmt::Display for Error {
             Kind::Start(reason) => write!(f, "the cluster cannot start: {reason}"),
         }
     }
+}
+
+fn fmt_all(failures: &[Failure], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if failures.len() > 1 {
+        write!(f, "{} tasks failed: ", failures.len())?;
+    }
+    for (at, failure) in failures.iter().enumerate() {
+        let between = if at > 0 { "; " } else { "" };
+        write!(f, "{between}{failure}")?;
+    }
+    Ok(())
 }
 
 /// The message with its causes: what `fn main() -> Result<(), mobula::Error>` prints.
@@ -209,6 +248,9 @@ impl From<GraphError> for Error {
 
 impl From<WrongType> for Error {
     fn from(error: WrongType) -> Self {
+        if let Some(missing) = error.value().downcast_ref::<Missing>() {
+            return Kind::Task(missing.failure.clone()).into();
+        }
         let (expected, found) = (error.expected(), error.value().type_name());
         Kind::Result { key: None, expected, found }.into()
     }

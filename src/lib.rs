@@ -75,19 +75,19 @@ pub use actors::callbacks::{
     Callback, CallbackBuilder, CallbackErrors, HookResult, ObjectRefs, PreState, RunView, TaskView,
 };
 pub use actors::store::{ObjectError, ObjectRef, StoreStats};
-pub use actors::{AskError, StateRef};
+pub use actors::{AskError, StateRef, WorkerStats};
 pub use client::{CallbackGuard, Canceller, Client, Request, RunHandle};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use delayed::{Delayed, DelayedArg, DelayedFn, DelayedList, IntoArg, IntoArgs, delayed};
 pub use diagnostics::{
     CacheCallback, CacheStats, Durations, LogCallback, SimpleCacheActor, TimerCallback,
 };
-pub use engine::{Cause, Failure, Holdings};
+pub use engine::{Holdings, OnError};
 pub use error::Error;
 pub use graph::{
-    Arg, Args, Argument, BoxError, BoxFuture, CallError, Func, Function, Graph, GraphError, Input,
-    Inputs, IntoFunc, Key, Node, Outcome, Outputs, Plan, Results, Task, TaskId, Writer, WrongType,
-    lit,
+    Arg, Args, Argument, Backoff, BoxError, BoxFuture, CallError, Cause, Failure, Func, Function,
+    Graph, GraphError, Input, Inputs, IntoFunc, Key, Missing, Node, Outcome, Outputs, Plan,
+    Results, RetryOn, Task, TaskId, TaskOptions, Writer, WrongType, lit,
 };
 pub use spill::{Eviction, EvictionPolicy, MemoryLimit, Thresholds};
 pub use value::{Codec, Data, List, Opaque, Shared, Value};

@@ -23,7 +23,9 @@ macro_rules! examples {
     };
 }
 
-examples! { async_tasks errors flights nested presubmit quickstart simple_cache spilling timer }
+examples! {
+    async_tasks errors flights nested presubmit quickstart retry simple_cache spilling timer
+}
 
 #[test]
 fn no_example_is_forgotten() {

@@ -21,14 +21,15 @@ mod worker;
 mod blocking;
 
 pub use callbacks::CallbackRegistry;
-pub use scheduler::SchedulerActor;
+pub use scheduler::{SchedulerActor, WorkerStats};
 pub use state::{AskError, StateRef};
 pub use store::StoreActor;
 pub use worker::WorkerActor;
 
 pub(crate) use blocking::{block_on, is_arbiter_thread};
 pub(crate) use scheduler::{
-    CancelRun, Close, Finished, PromisedObjects, Reply, StartWorkers, Submission, Submit,
+    CancelRun, Close, Finished, PromisedObjects, ReadWorkerStats, Reply, StartWorkers, Submission,
+    Submit,
 };
 pub(crate) use worker::{AsyncActor, Crew, WorkerSettings, is_worker_thread, wait_for};
 

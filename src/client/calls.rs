@@ -11,14 +11,14 @@ use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
 use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, next_run};
 use crate::actors::{
-    PromisedObjects, Reply, SchedulerActor, StateRef, Submission, Submit, block_on,
-    is_arbiter_thread, wait_for,
+    PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
+    WorkerStats, block_on, is_arbiter_thread, wait_for,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
-use crate::engine::{Resources, Run};
+use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
-use crate::graph::{Graph, Key, Outputs, Plan, Results};
+use crate::graph::{Graph, Key, Missing, Outputs, Plan, Results};
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -137,12 +137,54 @@ impl Client {
         plan: impl Into<Arc<Plan>>,
         callbacks: Vec<Arc<dyn Callback>>,
     ) -> RunHandle {
+        self.run_under(plan.into(), callbacks, Policy::default())
+    }
+
+    pub(super) fn run_under(
+        &self,
+        plan: Arc<Plan>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
+    ) -> RunHandle {
         let (sender, receiver) = oneshot::channel();
-        let (guard, run) = self.submit(plan.into(), callbacks, |_| Reply::Client(sender));
+        let (guard, run) = self.submit(plan, callbacks, policy, |_| Reply::Client(sender));
         RunHandle::new(receiver, run, guard)
     }
 
-    /// A request with settings of its own: callbacks for one run.
+    /// A request with settings of its own: retries, time limits, what a failure means, callbacks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use mobula::{Cluster, OnError, graph, keys};
+    ///
+    /// fn half(x: i64) -> Result<i64, &'static str> {
+    ///     if x % 2 == 0 { Ok(x / 2) } else { Err("an odd number") }
+    /// }
+    ///
+    /// let cluster = Cluster::builder().workers(2).start()?;
+    /// let graph = graph! { "a" => (half, 4), "b" => (half, 5), "c" => (half, "b") };
+    /// let results = cluster
+    ///     .request()
+    ///     .retries(1)
+    ///     .time_limit(Duration::from_secs(60))
+    ///     .on_error(OnError::Skip)
+    ///     .get_blocking(graph, ["a", "c"])?;
+    /// let missing = results.missing();
+    /// assert_eq!(
+    ///     missing[0].to_string(),
+    ///     "task 'c' was skipped: task 'b' failed: an odd number (after 2 attempts)"
+    /// );
+    /// assert_eq!(results.into_list()[0].get::<i64>(), Some(&2));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub fn request(&self) -> Request {
+        Request::new(self.clone())
+    }
+
+    /// A [`request`](Self::request) with callbacks for one run.
     ///
     /// # Examples
     ///
@@ -160,22 +202,24 @@ impl Client {
     /// # Ok::<(), mobula::Error>(())
     /// ```
     pub fn with_callbacks<C: Callback>(&self, callbacks: impl IntoIterator<Item = C>) -> Request {
-        Request::new(self.clone()).callbacks(callbacks)
+        self.request().callbacks(callbacks)
     }
 
     fn submit(
         &self,
         plan: Arc<Plan>,
         callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
         reply: impl FnOnce(&Arc<CancelGuard>) -> Reply,
     ) -> (Arc<CancelGuard>, Option<Arc<Run>>) {
         let run = next_run();
         let guard = Arc::new(CancelGuard::new(run, self.shared.scheduler.clone()));
         let hooked = !callbacks.is_empty() || self.shared.callbacks.load(Ordering::Acquire) > 0;
         let (what, state) = if hooked {
-            (Submission::WithHooks(plan, callbacks), None)
+            (Submission::WithHooks(plan, callbacks, policy), None)
         } else {
-            let state = Arc::new(Run::new(run, plan, &self.shared.resources, Vec::new()));
+            let state = Run::new(run, plan, &self.shared.resources, Vec::new());
+            let state = Arc::new(state.under(policy));
             (Submission::Ready(Arc::clone(&state)), Some(state))
         };
         let reply = reply(&guard);
@@ -272,6 +316,16 @@ impl Client {
         graph: impl Into<Arc<Graph>>,
         keys: impl IntoIterator<Item: Into<Key>>,
     ) -> Result<Vec<ObjectRef>, Error> {
+        self.persist_under(graph.into(), keys, Vec::new(), Policy::default())
+    }
+
+    pub(super) fn persist_under(
+        &self,
+        graph: Arc<Graph>,
+        keys: impl IntoIterator<Item: Into<Key>>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
+    ) -> Result<Vec<ObjectRef>, Error> {
         if self.is_closed() {
             return Err(Kind::Closed.into());
         }
@@ -287,7 +341,7 @@ impl Client {
             });
             Reply::Objects(PromisedObjects::new(objects.collect()))
         };
-        self.submit(plan, Vec::new(), make);
+        self.submit(plan, callbacks, policy, make);
         Ok(refs)
     }
 
@@ -372,18 +426,51 @@ impl Client {
         block_on(self.stats(), std::thread::park)
     }
 
+    /// What is known of the workers: how many there are, how many threads are stuck in calls that are
+    /// over their time limit, and how many were replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cluster = mobula::Cluster::builder().workers(2).start()?;
+    /// let stats = cluster.worker_stats_blocking()?;
+    /// assert_eq!((stats.workers, stats.stuck, stats.replaced), (2, 0, 0));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub async fn worker_stats(&self) -> Result<WorkerStats, Error> {
+        let stats = self.shared.scheduler.send(ReadWorkerStats).await;
+        stats.ok().filter(|_| !self.is_closed()).ok_or_else(|| Kind::Closed.into())
+    }
+
+    /// As [`worker_stats`](Self::worker_stats), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended; and on an arbiter.
+    pub fn worker_stats_blocking(&self) -> Result<WorkerStats, Error> {
+        refuse_on_arbiter("worker_stats")?;
+        block_on(self.worker_stats(), std::thread::park)
+    }
+
     fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
 }
 
-fn values_of(results: Results) -> Vec<Value> {
+pub(super) fn values_of(results: Results) -> Vec<Value> {
     results.into_list().into_iter().map(Results::into_value).collect()
 }
 
 /// The data of a result, which must be of the type that the caller expects.
 pub(crate) fn typed<T: Data + Clone>(value: Value, key: &Key) -> Result<T, Error> {
     value.take().map_err(|value| {
+        if let Some(missing) = value.downcast_ref::<Missing>() {
+            return Kind::Task(missing.failure.clone()).into();
+        }
         let (expected, found) = (std::any::type_name::<T>(), value.type_name());
         Kind::Result { key: Some(key.clone()), expected, found }.into()
     })

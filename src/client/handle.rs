@@ -119,6 +119,7 @@ impl Future for RunHandle {
                 }
                 Ok(Ok(Finished::Results(results))) => Ok(results),
                 Ok(Err(Ending::Failed(failure))) => Err(failed(failure)),
+                Ok(Err(Ending::AllFailed(failures))) => Err(Kind::Tasks(failures).into()),
                 Ok(Err(Ending::HookFailed | Ending::Cancelled)) => Err(Kind::Cancelled.into()),
                 Err(oneshot::Canceled) => Err(Kind::Closed.into()),
             });

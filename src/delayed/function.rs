@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::argument::IntoArgs;
 use super::handle::{Content, Delayed};
-use crate::graph::{Func, IntoFunc, Key};
+use crate::graph::{Func, IntoFunc, Key, TaskOptions, task_options};
 #[cfg(doc)]
 use crate::value::{Data, Shared};
 
@@ -46,14 +46,15 @@ use crate::value::{Data, Shared};
 /// mobula::delayed(|x: i64| x + 1).call("one");
 /// ```
 pub fn delayed<S, F: IntoFunc<S>>(function: F) -> DelayedFn<F::Params, F::Target> {
-    DelayedFn { func: function.into_func(), name: None, retries: 0, signature: PhantomData }
+    DelayedFn { func: function.into_func(), name: None, options: None, signature: PhantomData }
 }
 
 /// A delayed function with parameters `P`, a tuple, and results of type `T`.
 pub struct DelayedFn<P, T> {
     func: Func,
     name: Option<Arc<str>>,
-    retries: u32,
+    /// What is said of each call, if anything is.
+    options: Option<Arc<TaskOptions>>,
     signature: PhantomData<fn(P) -> T>,
 }
 
@@ -65,12 +66,10 @@ impl<P, T> DelayedFn<P, T> {
         self
     }
 
-    /// Lets each call be tried again up to `retries` times when it fails. Its arguments are then kept
-    /// until it has succeeded.
-    #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
+    task_options! {}
+
+    fn options_mut(&mut self) -> &mut TaskOptions {
+        Arc::make_mut(self.options.get_or_insert_default())
     }
 
     /// Calls it: one argument as it is, several as a tuple, none as `()`. An argument is a value, a
@@ -80,13 +79,18 @@ impl<P, T> DelayedFn<P, T> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = self.name.clone().unwrap_or_else(|| self.func.name().into());
         let content = Content::Call { func: self.func.clone(), args: args.into_args() };
-        Delayed::new(Key::numbered(name, number), content, self.retries)
+        Delayed::new(Key::numbered(name, number), content, self.options.clone())
     }
 }
 
 impl<P, T> Clone for DelayedFn<P, T> {
     fn clone(&self) -> Self {
-        Self { func: self.func.clone(), name: self.name.clone(), ..*self }
+        Self {
+            func: self.func.clone(),
+            name: self.name.clone(),
+            options: self.options.clone(),
+            signature: PhantomData,
+        }
     }
 }
 

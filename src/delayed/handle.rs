@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::actors::store::ObjectRef;
 use crate::graph::{
     Argument, CallError, Collect, Func, Function, Graph, GraphError, Input, Key, Outcome, Outputs,
-    Plan, Writer,
+    Plan, TaskOptions, Writer,
 };
 use crate::value::{Data, Value};
 
@@ -26,7 +26,8 @@ pub struct Delayed<T> {
 pub(super) struct DelayedNode {
     pub(super) key: Key,
     content: Content,
-    retries: u32,
+    /// What is said of the call, if anything is.
+    options: Option<Arc<TaskOptions>>,
 }
 
 #[derive(Debug)]
@@ -57,8 +58,8 @@ pub(super) enum ArgKind {
 }
 
 impl<T> Delayed<T> {
-    pub(super) fn new(key: Key, content: Content, retries: u32) -> Self {
-        Self { node: Arc::new(DelayedNode { key, content, retries }), value: PhantomData }
+    pub(super) fn new(key: Key, content: Content, options: Option<Arc<TaskOptions>>) -> Self {
+        Self { node: Arc::new(DelayedNode { key, content, options }), value: PhantomData }
     }
 
     /// A handle to data that is there already.
@@ -72,7 +73,7 @@ impl<T> Delayed<T> {
     fn literal_value(value: Value) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = Key::numbered("literal", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self::new(key, Content::Literal(value), 0)
+        Self::new(key, Content::Literal(value), None)
     }
 
     /// A handle to a value in the store, which may still be in the making. `T` is what the value is
@@ -81,7 +82,7 @@ impl<T> Delayed<T> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = Key::numbered("fetch", NEXT.fetch_add(1, Ordering::Relaxed));
         let func = Func::from_function(Fetch(object_ref));
-        Self::new(key, Content::Call { func, args: Vec::new() }, 0)
+        Self::new(key, Content::Call { func, args: Vec::new() }, None)
     }
 
     /// The key of the value.
@@ -99,7 +100,7 @@ impl<T> Delayed<T> {
                 args: args.iter().map(DelayedArg::copy).collect(),
             },
         };
-        Self::new(key.into(), content, self.node.retries)
+        Self::new(key.into(), content, self.node.options.clone())
     }
 
     /// What has to run for this value.
@@ -219,8 +220,8 @@ pub(super) fn graph_of(wanted: &[&Arc<DelayedNode>]) -> Graph {
             continue;
         }
         let inserted = graph.insert(node.key.clone(), Written(node));
-        if node.retries > 0 {
-            graph.set_retries(inserted, node.retries);
+        if let Some(options) = &node.options {
+            graph.set_options(inserted, TaskOptions::clone(options));
         }
         if let Content::Call { args, .. } = &node.content {
             left.extend(args.iter().flat_map(DelayedArg::nodes));

@@ -1,6 +1,9 @@
 //! Everything that can happen to the engine, and everything it can ask for. Plain data, both closed.
 
-use super::{RunId, TaskId, WorkerId};
+use std::time::Duration;
+
+use super::{OnError, RunId, TaskId, WorkerId};
+use crate::graph::Backoff;
 
 /// Something happened. Facts only; what follows from them is the engine's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum Event {
         tasks: usize,
         /// How many of them can start at once.
         roots: usize,
+        /// What a task that failed for good means to the others.
+        on_error: OnError,
     },
     /// The last task of a run has ended.
     RunEnded {
@@ -39,8 +44,36 @@ pub enum Event {
         task: TaskId,
         /// Where it failed.
         worker: WorkerId,
-        /// How often the task may be tried again at most; 0 also for a failure of a hook.
+        /// How often the task may be tried again at most; 0 also for a failure that is not tried again.
         retries: u32,
+        /// How long to wait before it is tried again.
+        backoff: Backoff,
+        /// True if it was a hook that failed: that ends the run, whatever it makes of errors.
+        by_hook: bool,
+    },
+    /// The time is over that was to pass before a task is tried again.
+    DelayEnded {
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskId,
+    },
+    /// A run took longer than it may.
+    RunOverdue {
+        /// The run.
+        run: RunId,
+    },
+    /// A worker is in a call that is over its time, and nobody knows for how long.
+    WorkerStuck {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// A number can be given to a worker: nobody works under it any more.
+    SeatFree {
+        /// The number.
+        worker: WorkerId,
+        /// What the worker that had it was in the middle of, if its thread died.
+        running: Vec<Running>,
     },
     /// A hook that concerns the whole run failed.
     HookFailed {
@@ -91,6 +124,27 @@ pub enum Command {
         /// Which attempt starts, counted from 1.
         attempt: u32,
     },
+    /// Say [`Event::DelayEnded`] when this time has passed.
+    Delay {
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskId,
+        /// How long to wait.
+        delay: Duration,
+    },
+    /// A task failed for good and its run goes on: note it, and tell the callbacks. It completes
+    /// without a value when it runs next.
+    Condemn {
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskId,
+        /// How often it was tried.
+        attempts: u32,
+        /// True if it did not fail itself, but its worker was lost.
+        worker_lost: bool,
+    },
     /// The run is over: nothing more of it may start; answer its caller.
     Finish {
         /// The run.
@@ -101,6 +155,18 @@ pub enum Command {
     /// A worker was lost: start another one in its place.
     ReplaceWorker {
         /// The worker's number, which the new one gets.
+        worker: WorkerId,
+    },
+    /// A worker is stuck: let it end when it comes back, and start another one under a free number.
+    RelieveWorker {
+        /// The worker.
+        worker: WorkerId,
+        /// The number of the new one.
+        seat: WorkerId,
+    },
+    /// A worker is stuck and there is no free number: say that there is one worker less for now.
+    TellShortage {
+        /// The worker.
         worker: WorkerId,
     },
 }
@@ -121,6 +187,10 @@ pub enum RunOutcome {
     },
     /// A hook that concerns the whole run failed.
     HookFailed,
+    /// The run took longer than it may.
+    Overdue,
+    /// All tasks have ended, but some of them failed, and that fails the run at its end.
+    Incomplete,
     /// Nobody wanted the results any more.
     Cancelled,
 }

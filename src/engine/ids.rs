@@ -6,9 +6,19 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
 
-/// A worker's place in its cluster. A worker that takes a lost one's place takes its number.
+/// A worker's place in its cluster. A worker that takes a lost one's place takes its number; one that
+/// stands in for a worker that is stuck takes a free number, because the other one still lives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u32);
+
+/// How many numbers a cluster of so many workers has beside theirs, for workers that stand in for
+/// others whose thread is stuck in a call. They follow behind the number for asynchronous tasks, which
+/// itself follows behind the workers'.
+pub fn spares(workers: usize) -> impl ExactSizeIterator<Item = WorkerId> {
+    let first = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(1);
+    let count = u32::try_from(workers.clamp(2, 8)).unwrap_or(8);
+    (first..first.saturating_add(count)).map(WorkerId)
+}
 
 impl WorkerId {
     /// The number as an index.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::failure::Failure;
+use super::Failure;
 use super::{RunId, WorkerId};
 use crate::graph::{Plan, TaskId};
 use crate::value::Value;

@@ -5,14 +5,14 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use super::ids::WorkerId;
+use super::ids::{WorkerId, spares};
 use super::padded::Padded;
 use crate::value::Value;
 
 /// The counts of all values in the store.
 #[derive(Debug)]
 pub struct Ledger {
-    /// By worker; then one for asynchronous tasks, and the last one for everybody else.
+    /// By worker; then one for asynchronous tasks, the spare ones, and the last one for everybody else.
     shards: Box<[Padded<Shard>]>,
     /// The greatest number of bytes that was seen at once.
     peak: AtomicU64,
@@ -41,7 +41,7 @@ impl Ledger {
     /// A ledger for so many workers.
     pub fn new(workers: usize) -> Self {
         Self {
-            shards: (0..workers + 2).map(|_| Padded::default()).collect(),
+            shards: (0..workers + spares(workers).len() + 2).map(|_| Padded::default()).collect(),
             peak: AtomicU64::new(0),
         }
     }

@@ -13,8 +13,11 @@
 //!                              ^                               |                     |
 //!                              +--- failed, may be tried again +                     | last use spent
 //!                              +--- worker lost ---------------+                     v
-//!                                                              |                 released
-//!                                                              +--> failed: the run is over
+//!                              +--- over its time limit -------+                 released
+//!                                                              |
+//!                                                              +--> failed: the run is over, or goes on
+//!                                                                   without it: then it ends, and so do
+//!                                                                   its dependents, without values
 //! ```
 //!
 //! - **waiting**: `pending` counts the inputs that are not there yet.
@@ -25,7 +28,7 @@
 //! - **released**: the last use was spent and the value is gone.
 
 mod event;
-mod failure;
+mod guard;
 mod ids;
 mod kept;
 mod lane;
@@ -33,21 +36,24 @@ mod ledger;
 mod memory;
 mod pace;
 mod padded;
+mod poison;
+mod policy;
 mod run;
 mod scheduler;
 mod slots;
 mod start;
 mod watch;
 
-pub use crate::graph::TaskId;
+pub use crate::graph::{Cause, Failure, TaskId};
 pub use event::{Command, Event, RunOutcome, Running};
-pub use failure::{Cause, Failure};
-pub use ids::{RunId, WorkerId};
+pub use guard::Claim;
+pub use ids::{RunId, WorkerId, spares};
 pub use kept::{Held, Keeper, Kept, LARGE, Made};
 pub(crate) use ledger::signed_bytes;
 pub use ledger::{Holdings, Ledger};
 pub use memory::{Limits, Memory};
 pub use pace::Pace;
+pub use policy::{OnError, Policy};
 pub use run::{Completion, Gathering, Pins, Resources, Run, Status, Ticket};
 pub use scheduler::{ALLOWED_LOSSES, Engine};
 pub use watch::Watch;

@@ -4,10 +4,11 @@
 //! and when a run is over. Which of a run's tasks a worker takes next is not its business but the
 //! [`Run`](super::Run)'s. Runs that are over are forgotten; what comes late for them is no error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Command, Event, RunOutcome, Running};
-use super::{RunId, TaskId, WorkerId};
+use super::{OnError, RunId, TaskId, WorkerId};
+use crate::graph::Backoff;
 
 /// How often a task may lose its worker before its run fails, as in Dask (`allowed-failures`).
 pub const ALLOWED_LOSSES: u32 = 3;
@@ -17,6 +18,8 @@ pub const ALLOWED_LOSSES: u32 = 3;
 pub struct Engine {
     /// The workers that are there, with the number of live runs that each was told to start.
     workers: BTreeMap<WorkerId, Worker>,
+    /// Numbers that can be given to workers which stand in for others that are stuck.
+    seats: BTreeSet<WorkerId>,
     /// The runs that are not over.
     runs: BTreeMap<RunId, RunRecord>,
 }
@@ -34,12 +37,29 @@ struct RunRecord {
     starter: Option<WorkerId>,
     /// Tasks that were tried more than once or lost their worker, with how often each happened.
     troubled: BTreeMap<TaskId, Trouble>,
+    /// Tasks that are to be tried again after a delay, with where they failed. They are troubled.
+    delayed: BTreeMap<TaskId, WorkerId>,
+    on_error: OnError,
+    /// How many tasks failed for good; more than none only if the run goes on then.
+    failed: u32,
 }
 
 #[derive(Debug, Default)]
 struct Trouble {
     failures: u32,
     losses: u32,
+    /// True once the task failed for good: it is not called any more, but completes without a value.
+    condemned: bool,
+}
+
+/// A task that failed; see [`Event::TaskFailed`].
+struct Failed {
+    run: RunId,
+    task: TaskId,
+    worker: WorkerId,
+    retries: u32,
+    backoff: Backoff,
+    by_hook: bool,
 }
 
 impl Engine {
@@ -53,12 +73,29 @@ impl Engine {
         match event {
             Event::WorkerJoined { worker } => self.worker_joined(worker, commands),
             Event::WorkerLost { worker, running } => self.worker_lost(worker, &running, commands),
-            Event::RunSubmitted { run, tasks, roots } => {
-                self.run_submitted(run, tasks, roots, commands);
+            Event::RunSubmitted { run, tasks, roots, on_error } => {
+                let record = RunRecord {
+                    roots,
+                    starter: None,
+                    troubled: BTreeMap::new(),
+                    delayed: BTreeMap::new(),
+                    on_error,
+                    failed: 0,
+                };
+                self.run_submitted(run, record, tasks, commands);
             }
-            Event::RunEnded { run } => self.finish(run, RunOutcome::Done, commands),
-            Event::TaskFailed { run, task, worker, retries } => {
-                self.task_failed(run, task, worker, retries, commands);
+            Event::RunEnded { run } => self.run_ended(run, commands),
+            Event::RunOverdue { run } => self.finish(run, RunOutcome::Overdue, commands),
+            Event::TaskFailed { run, task, worker, retries, backoff, by_hook } => {
+                let retries = if by_hook { 0 } else { retries };
+                let failed = Failed { run, task, worker, retries, backoff, by_hook };
+                self.task_failed(&failed, commands);
+            }
+            Event::DelayEnded { run, task } => self.delay_ended(run, task, commands),
+            Event::WorkerStuck { worker } => self.worker_stuck(worker, commands),
+            Event::SeatFree { worker, running } => {
+                self.seats.insert(worker);
+                self.lose_tasks(worker, &running, commands);
             }
             Event::HookFailed { run } => self.finish(run, RunOutcome::HookFailed, commands),
             Event::CancelRequested { run } => self.finish(run, RunOutcome::Cancelled, commands),
@@ -87,11 +124,10 @@ impl Engine {
     fn run_submitted(
         &mut self,
         run: RunId,
+        record: RunRecord,
         tasks: usize,
-        roots: usize,
         commands: &mut Vec<Command>,
     ) {
-        let record = RunRecord { roots, starter: None, troubled: BTreeMap::new() };
         self.runs.insert(run, record);
         if tasks == 0 {
             self.finish(run, RunOutcome::Done, commands);
@@ -128,14 +164,17 @@ impl Engine {
         }
     }
 
-    fn task_failed(
-        &mut self,
-        run: RunId,
-        task: TaskId,
-        worker: WorkerId,
-        retries: u32,
-        commands: &mut Vec<Command>,
-    ) {
+    fn run_ended(&mut self, run: RunId, commands: &mut Vec<Command>) {
+        let Some(record) = self.runs.get(&run) else {
+            return;
+        };
+        let incomplete = record.failed > 0 && record.on_error == OnError::Collect;
+        let outcome = if incomplete { RunOutcome::Incomplete } else { RunOutcome::Done };
+        self.finish(run, outcome, commands);
+    }
+
+    fn task_failed(&mut self, failed: &Failed, commands: &mut Vec<Command>) {
+        let Failed { run, task, worker, retries, backoff, by_hook } = *failed;
         let Some(record) = self.runs.get_mut(&run) else {
             return;
         };
@@ -143,12 +182,56 @@ impl Engine {
         trouble.failures += 1;
         let (failures, attempts) = (trouble.failures, trouble.failures + trouble.losses);
         if failures > retries {
-            let outcome = RunOutcome::Failed { task, attempts, worker_lost: false };
-            self.finish(run, outcome, commands);
-            return;
+            if by_hook {
+                let outcome = RunOutcome::Failed { task, attempts, worker_lost: false };
+                return self.finish(run, outcome, commands);
+            }
+            return self.fail_for_good(run, task, worker, false, commands);
         }
         commands.push(Command::TellRetry { run, task, attempt: attempts + 1 });
-        self.run_again(worker, run, task, commands);
+        let delay = backoff.delay(failures);
+        if delay.is_zero() {
+            return self.run_again(worker, run, task, commands);
+        }
+        record.delayed.insert(task, worker);
+        commands.push(Command::Delay { run, task, delay });
+    }
+
+    /// A task will have no value: the run ends with it, or goes on without it.
+    fn fail_for_good(
+        &mut self,
+        run: RunId,
+        task: TaskId,
+        worker: WorkerId,
+        worker_lost: bool,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(record) = self.runs.get_mut(&run) else {
+            return;
+        };
+        let trouble = record.troubled.entry(task).or_default();
+        let attempts = trouble.failures + trouble.losses;
+        match record.on_error {
+            OnError::Raise => {
+                let outcome = RunOutcome::Failed { task, attempts, worker_lost };
+                self.finish(run, outcome, commands);
+            }
+            OnError::Skip | OnError::Collect => {
+                if !std::mem::replace(&mut trouble.condemned, true) {
+                    record.failed += 1;
+                    commands.push(Command::Condemn { run, task, attempts, worker_lost });
+                }
+                self.run_again(worker, run, task, commands);
+            }
+        }
+    }
+
+    fn delay_ended(&mut self, run: RunId, task: TaskId, commands: &mut Vec<Command>) {
+        let record = self.runs.get_mut(&run);
+        // A run that has ended meanwhile has forgotten it.
+        if let Some(worker) = record.and_then(|record| record.delayed.remove(&task)) {
+            self.run_again(worker, run, task, commands);
+        }
     }
 
     /// Runs a task once more, where it was if that worker is still there.
@@ -164,24 +247,50 @@ impl Engine {
             return;
         }
         commands.push(Command::ReplaceWorker { worker: lost });
+        self.lose_tasks(lost, running, commands);
+        self.start_orphans(lost, commands);
+    }
+
+    fn worker_stuck(&mut self, stuck: WorkerId, commands: &mut Vec<Command>) {
+        if !self.workers.contains_key(&stuck) {
+            return;
+        }
+        // Its own number is not free: it may still write where only one may, until it has really ended.
+        let Some(seat) = self.seats.pop_first() else {
+            commands.push(Command::TellShortage { worker: stuck });
+            return;
+        };
+        self.workers.remove(&stuck);
+        commands.push(Command::RelieveWorker { worker: stuck, seat });
+        self.start_orphans(stuck, commands);
+    }
+
+    /// Tasks whose worker is gone are tried again, if they can be.
+    fn lose_tasks(&mut self, lost: WorkerId, running: &[Running], commands: &mut Vec<Command>) {
         for Running { run, task, repeatable } in running.iter().copied() {
             let Some(record) = self.runs.get_mut(&run) else {
                 continue;
             };
             let trouble = record.troubled.entry(task).or_default();
             trouble.losses += 1;
-            let attempts = trouble.failures + trouble.losses;
-            if trouble.losses >= ALLOWED_LOSSES || !repeatable {
+            let (losses, attempts) = (trouble.losses, trouble.failures + trouble.losses);
+            if !repeatable {
+                // Uses of its inputs may be spent already, so it cannot even end without a value.
                 let outcome = RunOutcome::Failed { task, attempts, worker_lost: true };
                 self.finish(run, outcome, commands);
+            } else if losses >= ALLOWED_LOSSES {
+                self.fail_for_good(run, task, lost, true, commands);
             } else {
                 commands.push(Command::TellRetry { run, task, attempt: attempts + 1 });
                 self.run_again(lost, run, task, commands);
             }
         }
-        // What the lost worker had only been told to start, another one starts; what lies in its lanes
-        // is found by all.
-        let orphans = self.runs.iter().filter(|(_, record)| record.starter == Some(lost));
+    }
+
+    /// What a worker that is gone had only been told to start, another one starts; what lies in its
+    /// lanes is found by all.
+    fn start_orphans(&mut self, gone: WorkerId, commands: &mut Vec<Command>) {
+        let orphans = self.runs.iter().filter(|(_, record)| record.starter == Some(gone));
         let orphans: Vec<RunId> = orphans.map(|(run, _)| *run).collect();
         for run in orphans {
             if let Some(record) = self.runs.get_mut(&run) {
@@ -212,11 +321,20 @@ impl Engine {
                 self.runs.values().filter(|record| record.starter == Some(*worker)).count();
             assert_eq!(state.started, started, "{worker:?} counts the runs it started wrongly");
         }
+        let taken = self.seats.iter().find(|seat| self.workers.contains_key(seat));
+        assert_eq!(taken, None, "a number is free although a worker has it");
         for (run, record) in &self.runs {
             let there = record.starter.is_none_or(|starter| self.workers.contains_key(&starter));
             assert!(there, "{run:?} waits for a worker that is gone");
             let waits = record.starter.is_none() && !self.workers.is_empty();
             assert!(!waits, "{run:?} waits although there are workers");
+            let troubled = |task: &TaskId| record.troubled.contains_key(task);
+            let delayed = record.delayed.keys().all(troubled);
+            assert!(delayed, "{run:?} delays a task that has not failed");
+            let condemned = record.troubled.values().filter(|trouble| trouble.condemned).count();
+            assert_eq!(record.failed as usize, condemned, "{run:?} counts its failures wrongly");
+            let outlives = condemned == 0 || record.on_error != OnError::Raise;
+            assert!(outlives, "{run:?} goes on although a task failed");
         }
     }
 }

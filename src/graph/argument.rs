@@ -10,6 +10,7 @@ use std::fmt;
 use super::dag::{Node, Writer};
 use super::function::Func;
 use super::key::Key;
+use super::options::{TaskOptions, task_options};
 use super::typed::IntoFunc;
 use crate::value::{Data, Value};
 
@@ -155,16 +156,27 @@ impl fmt::Debug for Args {
 /// graph.insert("z", Task::new(Func::new(add), [Arg::Key("x".into()), lit(2_i64)]));
 /// assert!(graph.validate().is_ok());
 /// ```
+///
+/// What is said beside the call, such as [`retries`](Self::retries), counts for a task that stands for
+/// a key; of a call that is nested in another task nothing can be said alone.
 #[derive(Debug)]
 pub struct Task {
     func: Func,
     args: Args,
+    /// What is said beside the call, if anything is. It counts where the task stands for a key.
+    options: Option<Box<TaskOptions>>,
 }
 
 impl Task {
     /// A call of `func` with `args`.
     pub fn new<A: Into<Arg>>(func: Func, args: impl IntoIterator<Item = A>) -> Self {
-        Self { func, args: args.into_iter().collect() }
+        Self { func, args: args.into_iter().collect(), options: None }
+    }
+
+    task_options! {}
+
+    fn options_mut(&mut self) -> &mut TaskOptions {
+        self.options.get_or_insert_default()
     }
 
     /// The function.
@@ -208,13 +220,22 @@ fn write_all(first: Arg, to: &mut Writer<'_>) {
 
 impl Argument<Built> for Arg {
     fn write(self, to: &mut Writer<'_>) {
-        write_all(self, to);
+        match self {
+            Self::Task(task) => task.write(to),
+            arg @ (Self::Key(_) | Self::Node(_) | Self::Literal(_) | Self::List(_)) => {
+                write_all(arg, to);
+            }
+        }
     }
 }
 
 impl Argument<Built> for Task {
-    fn write(self, to: &mut Writer<'_>) {
+    fn write(mut self, to: &mut Writer<'_>) {
+        let (options, start) = (self.options.take(), to.written());
         write_all(Arg::Task(self), to);
+        if let Some(options) = options {
+            to.say(start, options);
+        }
     }
 }
 
@@ -318,6 +339,6 @@ calls!(12; A MA a, B MB b, C MC c, D MD d, E ME e, F MF f, G MG g, H MH h, I MI 
 /// A call with a [`Func`] and arguments as plain data.
 impl Argument<Called<Func>> for (Func, Args) {
     fn write(self, to: &mut Writer<'_>) {
-        write_all(Arg::Task(Task { func: self.0, args: self.1 }), to);
+        write_all(Arg::Task(Task { func: self.0, args: self.1, options: None }), to);
     }
 }

@@ -306,13 +306,14 @@ impl Compiled {
             let local = self.nodes.binary_search(&node).expect("a wanted call is in the plan");
             TaskId(rank[local])
         };
-        let mut retries: Vec<_> = graph
-            .retries
+        let mut options: Vec<_> = graph
+            .options
             .iter()
             .filter(|(node, _)| self.nodes.binary_search(node).is_ok())
-            .map(|(node, count)| (rank_of_node(*node), *count))
+            .map(|(node, options)| (rank_of_node(*node), options.clone()))
             .collect();
-        retries.sort_unstable();
+        options.sort_unstable_by_key(|(task, _)| *task);
+        let shortest_limit = options.iter().filter_map(|(_, options)| options.time_limit).min();
         let mut outputs: Vec<_> = self.outputs.iter().map(|o| TaskId(rank[*o as usize])).collect();
         outputs.sort_unstable();
         outputs.dedup();
@@ -325,7 +326,8 @@ impl Compiled {
             dependents: Adjacency { starts: dependent_starts.into(), targets: ids(dependents) },
             flags,
             roots: roots.into(),
-            retries: retries.into(),
+            options: options.into(),
+            shortest_limit,
             wanted,
             outputs: outputs.into(),
         }

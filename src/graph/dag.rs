@@ -4,6 +4,7 @@
 //! left. A graph does not know what is wanted from it: that is the [`Plan`](super::Plan)'s part.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,6 +14,7 @@ use super::argument::Argument;
 use super::error::GraphError;
 use super::function::{Func, Function, Input, Outcome};
 use super::key::Key;
+use super::options::TaskOptions;
 use crate::value::{List, Value};
 
 /// A set of keys, each of them a task, a literal, a list or another name of a key.
@@ -56,8 +58,9 @@ pub struct Graph {
     pub(super) calls: Vec<(Func, u32)>,
     /// Typed lists, by the numbers in `Op::Collect`: how to make the vector, number of elements.
     pub(super) collects: Vec<(Collect, u32)>,
-    /// How often a task may be tried again, for the tasks that may; sorted by node index.
-    pub(super) retries: Vec<(u32, u32)>,
+    /// What is said of tasks beside their calls, for the few of which something is; sorted by node
+    /// index.
+    pub(super) options: Vec<(u32, TaskOptions)>,
     /// True once `add` made an automatic key.
     automatic: bool,
     /// The name in the last automatic key, which is most often that of the next one too.
@@ -181,7 +184,14 @@ impl Graph {
 
     fn define<M>(&mut self, index: u32, node: impl Argument<M>) -> Node {
         let start = self.ops.len();
-        node.write(&mut Writer { graph: self, task: index });
+        let mut writer = Writer { graph: self, task: index, said: None };
+        node.write(&mut writer);
+        let said = writer.said.take();
+        if let Some((range, options)) = said
+            && range == (start..self.ops.len())
+        {
+            self.put_options(index, *options);
+        }
         let entry = self.entry_from_ops(start);
         let slot = &mut self.nodes[index as usize];
         if matches!(slot, Entry::Undefined) {
@@ -222,10 +232,27 @@ impl Graph {
 
     /// Lets the task of `node` be tried again up to `retries` times when it fails.
     pub fn set_retries(&mut self, node: Node, retries: u32) {
-        match self.retries.binary_search_by_key(&node.index, |(index, _)| *index) {
-            Ok(at) => self.retries[at].1 = retries,
-            Err(at) => self.retries.insert(at, (node.index, retries)),
-        }
+        let at = self.options_at(node.index);
+        self.options[at].1.retries = Some(retries);
+    }
+
+    /// Says how the task of `node` is tried again, and how long it may take; in place of what was said
+    /// before.
+    pub fn set_options(&mut self, node: Node, options: TaskOptions) {
+        self.put_options(node.index, options);
+    }
+
+    fn put_options(&mut self, index: u32, options: TaskOptions) {
+        let at = self.options_at(index);
+        self.options[at].1 = options;
+    }
+
+    /// The place of a node in the list of options, where it gets one if it has none.
+    fn options_at(&mut self, index: u32) -> usize {
+        self.options.binary_search_by_key(&index, |(other, _)| *other).unwrap_or_else(|at| {
+            self.options.insert(at, (index, TaskOptions::default()));
+            at
+        })
     }
 
     /// The number of keys.
@@ -327,6 +354,9 @@ pub struct Writer<'a> {
     graph: &'a mut Graph,
     /// The node that is being defined, for messages.
     task: u32,
+    /// What was said last of a task, with the operations that it was written as: it counts if these are
+    /// all that was written.
+    said: Option<(Range<usize>, Box<TaskOptions>)>,
 }
 
 impl Writer<'_> {
@@ -375,6 +405,16 @@ impl Writer<'_> {
         let (number, count) = (self.count(self.graph.calls.len()), self.count(count));
         self.graph.calls.push((func, count));
         self.graph.ops.push(Op::Apply(number));
+    }
+
+    /// How many operations were written so far.
+    pub(super) fn written(&self) -> usize {
+        self.graph.ops.len()
+    }
+
+    /// What is said of the task that was written as the operations from `start` on.
+    pub(super) fn say(&mut self, start: usize, options: Box<TaskOptions>) {
+        self.said = Some((start..self.written(), options));
     }
 
     fn count(&mut self, count: usize) -> u32 {

@@ -9,6 +9,7 @@
 //! | `outputs` | what a caller wants and gets, in one nested shape |
 //! | `order` | the static order, which frees memory early |
 //! | `compile`, `plan` | [`Plan`], the wanted part as flat arrays, numbered by the order |
+//! | `options`, `failure` | what is said of a task beside its call; why one failed |
 //! | `dot` | a graph as `GraphViz` text |
 //!
 //! This floor runs nothing and knows neither workers nor time.
@@ -18,8 +19,10 @@ mod compile;
 mod dag;
 mod dot;
 mod error;
+mod failure;
 pub mod function;
 mod key;
+mod options;
 mod order;
 mod outputs;
 mod plan;
@@ -31,8 +34,11 @@ pub use argument::{Arg, Args, Argument, Task, lit};
 pub(crate) use dag::Collect;
 pub use dag::{Graph, Node, Writer};
 pub use error::GraphError;
+pub use failure::{Cause, Failure, Missing};
 pub use function::{BoxError, BoxFuture, CallError, Func, Function, Input, Outcome};
 pub use key::Key;
+pub(crate) use options::task_options;
+pub use options::{Backoff, RetryOn, TaskOptions};
 pub use outputs::{Outputs, Results, WrongType};
 pub use plan::{Inputs, Meaning, Plan, TaskId};
 pub use typed::IntoFunc;

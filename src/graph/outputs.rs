@@ -1,6 +1,9 @@
 //! What a caller wants from a graph, and what it gets: keys and values in the same nested shape.
 
+use std::fmt;
+
 use super::dag::Node;
+use super::failure::Missing;
 use super::key::Key;
 use crate::value::{Data, List, Shared, Value};
 
@@ -76,11 +79,21 @@ macro_rules! keys {
 }
 
 /// A result is not of the type that the caller expects.
-#[derive(Debug, thiserror::Error)]
-#[error("the result is of type {}, not {expected}", .value.type_name())]
+#[derive(Debug)]
 pub struct WrongType {
     value: Value,
     expected: &'static str,
+}
+
+impl std::error::Error for WrongType {}
+
+impl fmt::Display for WrongType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(missing) = self.value.downcast_ref::<Missing>() {
+            return write!(f, "there is no result: {missing}");
+        }
+        write!(f, "the result is of type {}, not {}", self.value.type_name(), self.expected)
+    }
 }
 
 impl WrongType {
@@ -151,6 +164,13 @@ impl Results {
             Results::List(items) => items,
             value @ Results::Value(_) => vec![value],
         }
+    }
+
+    /// The wanted keys that have no value, in order, in a run that goes on when a task fails
+    /// ([`OnError::Skip`](crate::OnError::Skip)). They stand among the values too; asked for their data,
+    /// they say what failed.
+    pub fn missing(&self) -> Vec<&Missing> {
+        self.values().into_iter().filter_map(Value::downcast_ref).collect()
     }
 
     /// All values, in order, without the shape.

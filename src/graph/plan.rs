@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -15,6 +16,7 @@ use super::dag::{Entry, Graph, Op};
 use super::error::GraphError;
 use super::function::{CallError, Func, Input, Outcome};
 use super::key::Key;
+use super::options::TaskOptions;
 use super::outputs::{Outputs, Results};
 use crate::value::{List, Value};
 
@@ -80,8 +82,10 @@ pub struct Plan {
     pub(super) flags: Box<[Flags]>,
     /// The tasks that need no other task, ascending.
     pub(super) roots: Box<[TaskId]>,
-    /// How often a task may be tried again, for the tasks that may; sorted.
-    pub(super) retries: Box<[(TaskId, u32)]>,
+    /// What is said of tasks beside their calls, for the few of which something is; sorted by task.
+    pub(super) options: Box<[(TaskId, TaskOptions)]>,
+    /// The shortest time limit among them.
+    pub(super) shortest_limit: Option<Duration>,
     pub(super) wanted: Wanted,
     /// The tasks among the wanted keys, ascending, each once.
     pub(super) outputs: Box<[TaskId]>,
@@ -190,10 +194,24 @@ impl Plan {
         &self.outputs
     }
 
-    /// How often the task may be tried again when it fails.
-    pub fn retries(&self, task: TaskId) -> u32 {
-        let found = self.retries.binary_search_by_key(&task, |(other, _)| *other);
-        found.map_or(0, |at| self.retries[at].1)
+    /// What is said of the task beside its call, if anything is.
+    #[inline]
+    pub fn options(&self, task: TaskId) -> Option<&TaskOptions> {
+        if self.options.is_empty() {
+            return None;
+        }
+        let found = self.options.binary_search_by_key(&task, |(other, _)| *other).ok()?;
+        Some(&self.options[found].1)
+    }
+
+    /// How often the task may be tried again when it fails, if the plan says so.
+    pub fn retries(&self, task: TaskId) -> Option<u32> {
+        self.options(task)?.retries
+    }
+
+    /// The shortest time limit of a task, if one has any.
+    pub fn shortest_limit(&self) -> Option<Duration> {
+        self.shortest_limit
     }
 
     /// The task's function.

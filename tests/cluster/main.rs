@@ -16,15 +16,18 @@ mod process;
 mod watchdog;
 
 mod asynchronous;
+mod backoff;
 mod blocking;
 mod cancel;
 mod drops;
 mod faults;
 mod graphs;
 mod hooks;
+mod limits;
 mod load;
 mod mistakes;
 mod nested;
+mod on_error;
 mod persist;
 mod retries;
 mod shutdown;

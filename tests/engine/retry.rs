@@ -1,5 +1,9 @@
 //! Tasks fail: which are tried again, where, and how often.
 
+use std::time::Duration;
+
+use mobula::Backoff;
+
 use crate::situation::{Situation, then, when};
 
 fn one_run(workers: u32) -> Situation {
@@ -43,7 +47,7 @@ fn each_task_of_each_run_has_its_own_attempts() {
 #[test]
 fn a_hook_may_fail_a_task_that_was_tried_again_before() {
     let mut situation = one_run(1).after(when::failed(0, 1, 4, 5));
-    situation.hears(when::failed(0, 1, 4, 0), [then::fail(1, 4, 2)]);
+    situation.hears(when::failed_by_hook(0, 1, 4), [then::fail(1, 4, 2)]);
 }
 
 #[test]
@@ -62,4 +66,40 @@ fn without_workers_a_task_waits_where_it_failed() {
     let mut situation = one_run(1).after(when::lost(0, []));
     situation
         .hears(when::failed(0, 1, 4, 1), [then::tell_retry(1, 4, 2), then::run_again(0, 1, 4)]);
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_task_waits_longer_with_each_failure_and_is_tried_again_after_that() {
+    let mut situation = one_run(2);
+    let backoff = Backoff::exponential(SECOND).factor(3).max(5 * SECOND);
+    let failure = || when::failed_with(1, 1, 4, 3, backoff);
+    for (attempt, seconds) in [(2, 1), (3, 3), (4, 5)] {
+        let delay = then::delay(1, 4, seconds * SECOND);
+        situation.hears(failure(), [then::tell_retry(1, 4, attempt), delay]);
+        situation.hears(when::delay_ended(1, 4), [then::run_again(1, 1, 4)]);
+    }
+    situation.hears(failure(), [then::fail(1, 4, 4)]);
+}
+
+#[test]
+fn a_delay_means_nothing_once_its_run_is_over_or_it_has_ended() {
+    let failure = || when::failed_with(1, 1, 4, 3, Backoff::constant(SECOND));
+    let mut situation = one_run(2).after(failure()).after(when::delay_ended(1, 4));
+    situation.hears_in_vain(when::delay_ended(1, 4));
+    situation.hears_in_vain(when::delay_ended(1, 5));
+    let mut situation = one_run(2).after(failure()).after(when::cancelled(1));
+    situation.hears_in_vain(when::delay_ended(1, 4));
+}
+
+#[test]
+fn other_tasks_fail_and_are_tried_again_while_one_waits() {
+    let failure = when::failed_with(0, 1, 4, 1, Backoff::constant(SECOND));
+    let mut situation = one_run(2).after(failure);
+    situation
+        .hears(when::failed(1, 1, 5, 1), [then::tell_retry(1, 5, 2), then::run_again(1, 1, 5)]);
+    // The worker in which it failed is gone when the delay is over.
+    let mut situation = situation.after(when::lost(0, []));
+    situation.hears(when::delay_ended(1, 4), [then::run_again(1, 1, 4)]);
 }

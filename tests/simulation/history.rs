@@ -31,6 +31,10 @@ pub(crate) struct Counts {
     pub(crate) taken: u64,
     pub(crate) turns_over: u64,
     pub(crate) retries: u64,
+    pub(crate) delays: u64,
+    pub(crate) condemned: u64,
+    pub(crate) without_value: u64,
+    pub(crate) incomplete: u64,
     pub(crate) lost_idle: u64,
     pub(crate) lost_in_task: u64,
     pub(crate) awaited: u64,
@@ -65,6 +69,8 @@ impl History {
             RunOutcome::Failed { worker_lost: false, .. } => counts.failed += 1,
             RunOutcome::Failed { worker_lost: true, .. } => counts.failed_by_loss += 1,
             RunOutcome::HookFailed => counts.hooks_failed += 1,
+            RunOutcome::Incomplete => counts.incomplete += 1,
+            RunOutcome::Overdue => {}
             RunOutcome::Cancelled => counts.cancelled += 1,
         }
         self.ends.insert(run, (at, outcome));
@@ -104,12 +110,16 @@ impl Counts {
         counts.filter(|(_, count)| **count == 0).map(|(name, _)| name).collect()
     }
 
-    fn all_mut(&mut self) -> [(&'static str, &mut u64); 14] {
+    fn all_mut(&mut self) -> [(&'static str, &mut u64); 18] {
         [
             ("starts", &mut self.starts),
             ("tasks taken from others", &mut self.taken),
             ("turns that were over", &mut self.turns_over),
             ("retries", &mut self.retries),
+            ("retries after a delay", &mut self.delays),
+            ("failures that were outlived", &mut self.condemned),
+            ("tasks that ended without a value", &mut self.without_value),
+            ("runs that were incomplete", &mut self.incomplete),
             ("idle workers lost", &mut self.lost_idle),
             ("workers lost in a task", &mut self.lost_in_task),
             ("asynchronous tasks", &mut self.awaited),

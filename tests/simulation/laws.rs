@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 use mobula::engine::{
     ALLOWED_LOSSES, Command, Completion, Event, Ledger, Run, RunId, RunOutcome, Status, WorkerId,
 };
-use mobula::{Results, TaskId, Value};
+use mobula::{Missing, OnError, Results, TaskId, Value};
 
 use crate::plan::Datum;
 use crate::scenario::{Scenario, Submission};
-use crate::sheet::{Sheet, State};
+use crate::sheet::{Fate, Sheet, State};
 
 /// The account of a world.
 #[derive(Debug)]
@@ -86,6 +86,25 @@ impl Laws {
         sheet.starts.push(task);
     }
 
+    /// A task has just started; this is what stands for its value, if it is not to be called.
+    pub(crate) fn judged(&self, run: &Run, task: TaskId, verdict: Option<&Value>) {
+        let doomed = self.sheet(run.id()).is_doomed(task);
+        assert_eq!(
+            verdict.is_some(),
+            doomed,
+            "law: just what has no inputs is not called ({task:?})"
+        );
+    }
+
+    /// A run has ended that fails with all its failures.
+    pub(crate) fn collected(&self, run: &Run) {
+        let sheet = self.sheet(run.id());
+        let failed = sheet.tasks.iter().filter(|task| task.is_condemned()).count();
+        assert_eq!(run.failures().len(), failed, "law: all failures are told, each once");
+        let ended = sheet.ended == sheet.needed;
+        assert!(ended, "law: a failure concerns its descendants and nobody else");
+    }
+
     /// A task is about to be called.
     pub(crate) fn called(&mut self, run: &Run, task: TaskId, keeps_inputs: bool) {
         if !keeps_inputs {
@@ -110,6 +129,7 @@ impl Laws {
     pub(crate) fn completed(&mut self, run: &Run, task: TaskId, value: &Value) {
         let sheet = self.sheet_mut(run.id());
         sheet.change(task, State::Running, State::Ended);
+        sheet.tasks[task.index()].is_missing = value.is::<Missing>();
         let change = sheet.ends(task, value);
         self.hold(change);
     }
@@ -157,33 +177,39 @@ impl Laws {
                         lost.task
                     );
                     trouble.heard_losses += 1;
-                    if trouble.heard_losses >= ALLOWED_LOSSES || !lost.repeatable {
-                        sheet.reasons.push(RunOutcome::Failed {
-                            task: lost.task,
-                            attempts: trouble.heard_failures + trouble.heard_losses,
-                            worker_lost: true,
-                        });
+                    let attempts = trouble.heard_failures + trouble.heard_losses;
+                    if !lost.repeatable {
+                        let (task, worker_lost) = (lost.task, true);
+                        let failed = RunOutcome::Failed { task, attempts, worker_lost };
+                        sheet.reasons.push(failed);
+                    } else if trouble.heard_losses >= ALLOWED_LOSSES {
+                        sheet.fails(lost.task, true);
                     }
                 }
             }
+            Event::DelayEnded { .. }
+            | Event::RunOverdue { .. }
+            | Event::WorkerStuck { .. }
+            | Event::SeatFree { .. } => {}
             Event::TaskFailed { run, task, retries, .. } => {
                 let sheet = self.sheet_mut(*run);
                 let trouble = &mut sheet.tasks[task.index()];
                 assert_eq!(*retries, trouble.retries, "law: a plan knows how often to try again");
                 trouble.heard_failures += 1;
                 if trouble.heard_failures > *retries {
-                    sheet.reasons.push(RunOutcome::Failed {
-                        task: *task,
-                        attempts: trouble.heard_failures + trouble.heard_losses,
-                        worker_lost: false,
-                    });
+                    sheet.fails(*task, false);
                 }
             }
             Event::HookFailed { run } => self.sheet_mut(*run).reasons.push(RunOutcome::HookFailed),
             Event::CancelRequested { run } => {
                 self.sheet_mut(*run).reasons.push(RunOutcome::Cancelled);
             }
-            Event::RunEnded { run } => self.sheet_mut(*run).reasons.push(RunOutcome::Done),
+            Event::RunEnded { run } => {
+                let sheet = self.sheet_mut(*run);
+                let incomplete = sheet.on_error == OnError::Collect && !sheet.failed().is_empty();
+                let done = if incomplete { RunOutcome::Incomplete } else { RunOutcome::Done };
+                sheet.reasons.push(done);
+            }
             Event::RunSubmitted { run, tasks, .. } => {
                 if *tasks == 0 {
                     self.sheet_mut(*run).reasons.push(RunOutcome::Done);
@@ -195,7 +221,20 @@ impl Laws {
     /// The engine has commanded something.
     pub(crate) fn commanded(&mut self, command: &Command) {
         match command {
-            Command::ReplaceWorker { .. } => {}
+            Command::ReplaceWorker { .. }
+            | Command::RelieveWorker { .. }
+            | Command::TellShortage { .. } => {}
+            Command::Condemn { run, task, attempts, .. } => {
+                let entry = &mut self.living(*run).tasks[task.index()];
+                let tried = entry.heard_failures + entry.heard_losses;
+                assert_eq!(*attempts, tried, "law: attempts are counted ({run:?} {task:?})");
+                let before = std::mem::replace(&mut entry.fate, Fate::Condemned);
+                assert_eq!(before, Fate::Failed, "law: what failed for good fails once ({task:?})");
+            }
+            Command::Delay { run, task, .. } => {
+                let state = self.living(*run).tasks[task.index()].state;
+                assert_eq!(state, State::Troubled, "law: only what failed waits to be tried again");
+            }
             Command::Publish { run } => {
                 let first = !std::mem::replace(&mut self.living(*run).published, true);
                 assert!(first, "law: a run is published once ({run:?})");
@@ -248,6 +287,9 @@ impl Laws {
                     reason,
                     "law: a run ends as soon as there is a reason (r{number})"
                 );
+                let told = sheet.tasks.iter().all(|task| task.fate != Fate::Failed);
+                let told = told || sheet.outcome.is_some();
+                assert!(told, "law: a run that goes on knows what failed for good (r{number})");
                 let started = sheet.starter.is_some() || sheet.outcome.is_some();
                 let started = started || !self.known.contains(&true);
                 assert!(started, "law: with a worker every run is started (r{number})");
@@ -265,7 +307,7 @@ impl Laws {
         let attempts = sheet.tasks.iter().map(|task| task.failures + task.losses);
         let attempts = sheet.needed + attempts.sum::<u32>() as usize;
         assert_eq!(sheet.starts.len(), attempts, "law: no more starts than attempts ({id:?})");
-        let expected = submission.blueprint.evaluate(&submission.answers);
+        let expected = submission.blueprint.evaluate(&submission.answers, &sheet.failed());
         assert_eq!(Datum::of(results), expected, "law: results are those of plain evaluation");
     }
 
@@ -280,8 +322,12 @@ impl Laws {
         let sheet = self.sheet(run.id());
         let status = match outcome {
             _ if sheet.needed == sheet.ended => Status::Done,
-            RunOutcome::Done => unreachable!("a run that is done has ended all of its tasks"),
-            RunOutcome::Failed { .. } | RunOutcome::HookFailed => Status::Failed,
+            RunOutcome::Done | RunOutcome::Incomplete => {
+                unreachable!("a run that is done has ended all of its tasks")
+            }
+            RunOutcome::Failed { .. } | RunOutcome::HookFailed | RunOutcome::Overdue => {
+                Status::Failed
+            }
             RunOutcome::Cancelled => Status::Cancelled,
         };
         assert_eq!(run.status(), status, "law: the first end of a run holds ({:?})", run.id());

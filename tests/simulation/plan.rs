@@ -4,12 +4,13 @@
 //! crate, and it can be evaluated right here, without plan, engine or order. What the two come to must
 //! be the same. [`shapes`](super::shapes) makes blueprints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mobula::{
-    Arg, CallError, Func, Function, Graph, Input, Key, List, Outcome, Outputs, Plan, Results, Task,
-    Value, lit,
+    Arg, Backoff, CallError, Func, Function, Graph, Input, Key, List, Missing, Outcome, Outputs,
+    Plan, Results, Task, TaskOptions, Value, lit,
 };
 
 use crate::rng::Rng;
@@ -60,6 +61,8 @@ pub(crate) struct Script {
     pub(crate) fails: u32,
     /// How often it may be tried again.
     pub(crate) retries: u32,
+    /// How long it waits before it is tried again for the first time; twice that for the second.
+    pub(crate) backoff: u64,
     /// What a callback answers when the task is to start.
     pub(crate) answer: Option<i64>,
     /// What the value weighs; 0 for a plain number.
@@ -84,6 +87,8 @@ impl Default for Wanted {
 pub(crate) enum Datum {
     Number(i64),
     List(Vec<Datum>),
+    /// There is none, because the task of this key failed for good.
+    Missing(Key),
 }
 
 /// A number that weighs more than a number does.
@@ -126,6 +131,9 @@ fn mix(salt: i64, digests: impl Iterator<Item = i64>) -> i64 {
 
 /// A value as the plain evaluation would have it.
 fn datum(value: &Value) -> Datum {
+    if let Some(Missing { failure, .. }) = value.downcast_ref() {
+        return Datum::Missing(failure.key.clone().expect("a task failed"));
+    }
     if let Some(List(items)) = value.downcast_ref() {
         return Datum::List(items.iter().map(datum).collect());
     }
@@ -139,6 +147,7 @@ impl Datum {
         match self {
             Self::Number(number) => *number,
             Self::List(items) => mix(-1, items.iter().map(Self::digest)),
+            Self::Missing(_) => unreachable!("law: what needs a missing value is not called"),
         }
     }
 
@@ -175,7 +184,9 @@ impl Blueprint {
             let node = &self.nodes[at];
             let defined = graph.insert(&node.key, self.argument(at));
             if node.kind.is_task() && node.script.retries > 0 {
-                graph.set_retries(defined, node.script.retries);
+                let backoff = Backoff::exponential(Duration::from_nanos(node.script.backoff));
+                let options = TaskOptions::new().retries(node.script.retries).backoff(backoff);
+                graph.set_options(defined, options);
             }
         }
         Arc::new(Plan::new(graph, self.wanted(&self.outputs)).expect("a blueprint is a good graph"))
@@ -219,10 +230,22 @@ impl Blueprint {
         }
     }
 
-    /// The plain evaluation of what is wanted, where some nodes have an answer of their own.
-    pub(crate) fn evaluate(&self, answers: &BTreeMap<usize, i64>) -> Datum {
+    /// The plain evaluation of what is wanted, where some nodes have an answer of their own and some
+    /// fail for good.
+    pub(crate) fn evaluate(
+        &self,
+        answers: &BTreeMap<usize, i64>,
+        failed: &BTreeSet<usize>,
+    ) -> Datum {
         let mut values: Vec<Datum> = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
+            if node.kind.is_task()
+                && !answers.contains_key(&at)
+                && let Some(cause) = self.missing(at, failed, &values)
+            {
+                values.push(Datum::Missing(cause));
+                continue;
+            }
             let value = match (&node.kind, answers.get(&at).copied().or(node.script.answer)) {
                 (Kind::Literal(number), _) => Datum::Number(*number),
                 (Kind::Alias(target), _) => values[*target].clone(),
@@ -235,6 +258,17 @@ impl Blueprint {
             values.push(value);
         }
         shaped(&self.outputs, &values)
+    }
+
+    /// Why a node's task has no value, if it has none: the first cause in the order of its arguments.
+    fn missing(&self, at: usize, failed: &BTreeSet<usize>, values: &[Datum]) -> Option<Key> {
+        if failed.contains(&at) {
+            return Some(self.nodes[at].key.clone());
+        }
+        self.inputs(at).into_iter().find_map(|input| match &values[input] {
+            Datum::Missing(cause) => Some(cause.clone()),
+            Datum::Number(_) | Datum::List(_) => None,
+        })
     }
 
     /// The nodes whose tasks have to run, where some nodes have an answer at the start.

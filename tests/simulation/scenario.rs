@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mobula::Plan;
 use mobula::engine::WorkerId;
+use mobula::{OnError, Plan};
 
 use crate::plan::{Blueprint, Script};
 use crate::rng::Rng;
@@ -49,6 +49,8 @@ pub(crate) struct Submission {
     pub(crate) cancels: Vec<u64>,
     /// When a hook of the whole run fails.
     pub(crate) hook_fails: Option<u64>,
+    /// What a task that failed for good means to the others.
+    pub(crate) on_error: OnError,
 }
 
 impl Submission {
@@ -61,6 +63,7 @@ impl Submission {
             answers: BTreeMap::new(),
             cancels: Vec::new(),
             hook_fails: None,
+            on_error: OnError::Raise,
         }
     }
 
@@ -143,6 +146,10 @@ impl Scenario {
             ..Self::plain(rng.number(), workers, submissions)
         };
         scenario.trouble(&mut rng);
+        // Drawn last, so a seed stays the world that it was before runs could outlive failures.
+        for submission in &mut scenario.submissions {
+            submission.on_error = rng.pick(&[OnError::Raise, OnError::Skip, OnError::Collect]);
+        }
         scenario
     }
 

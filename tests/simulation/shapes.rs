@@ -206,6 +206,8 @@ impl Grower<'_> {
             awaited: rng.chance(asynchronous).then(|| rng.magnitude(shortest, longest)),
             fails: if rng.chance(fails) { rng.pick(&[1, 1, 1, 2, 3]) } else { 0 },
             retries: if rng.chance(retries) { rng.pick(&[1, 2, 3]) } else { 0 },
+            // Nothing is drawn for it, so a seed stays the world that it was before there were delays.
+            backoff: if duration % 2 == 1 { duration } else { 0 },
             answer: rng.chance(answered).then(|| rng.small()),
             bytes: if rng.chance(heavy) { rng.count(1, 3 << 20) } else { 0 },
         }

@@ -2,10 +2,10 @@
 //!
 //! It is made from the blueprint, not from the plan: of the plan only the numbers of the tasks are used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mobula::engine::{RunOutcome, WorkerId};
-use mobula::{Key, Plan, TaskId, Value};
+use mobula::{Key, OnError, Plan, TaskId, Value};
 
 use crate::plan::Blueprint;
 use crate::scenario::Submission;
@@ -14,6 +14,7 @@ use crate::scenario::Submission;
 #[derive(Debug)]
 pub(crate) struct Sheet {
     pub(crate) tasks: Vec<Entry>,
+    pub(crate) on_error: OnError,
     /// True if no task of the run is asynchronous.
     pub(crate) synchronous: bool,
     /// How many tasks have to run.
@@ -56,6 +57,19 @@ pub(crate) struct Entry {
     /// The same as far as the engine has heard.
     pub(crate) heard_failures: u32,
     pub(crate) heard_losses: u32,
+    pub(crate) fate: Fate,
+    /// True if it has ended without a value.
+    pub(crate) is_missing: bool,
+}
+
+/// Whether a task is to have a value, in a run that goes on when one fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fate {
+    Open,
+    /// The engine has heard that it failed for good.
+    Failed,
+    /// The engine has said so.
+    Condemned,
 }
 
 /// Where a task stands.
@@ -93,6 +107,7 @@ impl Sheet {
         }
         let synchronous = |node: &crate::plan::Node| node.script.awaited.is_none();
         let mut sheet = Self {
+            on_error: submission.on_error,
             synchronous: blueprint.nodes.iter().all(synchronous),
             needed: needed.iter().filter(|needed| **needed).count(),
             ended: 0,
@@ -127,6 +142,31 @@ impl Sheet {
     pub(crate) fn follows(&self, task: TaskId) -> bool {
         let chained = |last: &TaskId| self.tasks[last.index()].dependents == [task];
         self.tasks[task.index()].inputs.len() == 1 && self.starts.last().is_some_and(chained)
+    }
+
+    /// True if the task must not be called: it failed for good, or an input of it is missing.
+    pub(crate) fn is_doomed(&self, task: TaskId) -> bool {
+        let entry = &self.tasks[task.index()];
+        entry.fate == Fate::Condemned
+            || entry.inputs.iter().any(|input| self.tasks[input.index()].is_missing)
+    }
+
+    /// The engine has heard that a task failed for good.
+    pub(crate) fn fails(&mut self, task: TaskId, worker_lost: bool) {
+        let entry = &mut self.tasks[task.index()];
+        match self.on_error {
+            OnError::Raise => self.reasons.push(RunOutcome::Failed {
+                task,
+                attempts: entry.heard_failures + entry.heard_losses,
+                worker_lost,
+            }),
+            OnError::Skip | OnError::Collect => entry.fate = entry.fate.max(Fate::Failed),
+        }
+    }
+
+    /// The nodes whose tasks failed for good.
+    pub(crate) fn failed(&self) -> BTreeSet<usize> {
+        self.tasks.iter().filter(|task| task.is_condemned()).map(|task| task.node).collect()
     }
 
     /// Takes a step of a task down in the account.
@@ -210,7 +250,13 @@ impl Entry {
             losses: 0,
             heard_failures: 0,
             heard_losses: 0,
+            fate: Fate::Open,
+            is_missing: false,
         }
+    }
+
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.fate == Fate::Condemned
     }
 
     fn is_ready(&self) -> bool {

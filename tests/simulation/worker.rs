@@ -182,7 +182,13 @@ impl World<'_> {
         self.progress = self.now;
         run.start(worker, &ticket);
         let Script { duration, answer, .. } = *self.script(&run, task);
+        let missing = run.verdict(&ticket);
+        self.laws.judged(&run, task, missing.as_ref());
         let called = match answer {
+            _ if missing.is_some() => {
+                self.history.counts.without_value += 1;
+                missing.map(Called::Value)
+            }
             Some(number) => {
                 self.history.counts.answered += 1;
                 Some(Called::Value(Value::new(number)))
@@ -198,7 +204,7 @@ impl World<'_> {
 
     fn call(&mut self, worker: WorkerId, run: &Run, ticket: &Ticket) -> Called {
         let task = ticket.task();
-        let keeps_inputs = self.scenario.keeps_inputs || run.plan().retries(task) > 0;
+        let keeps_inputs = self.scenario.keeps_inputs || run.retries(task) > 0;
         self.laws.called(run, task, keeps_inputs);
         match run
             .call(worker, ticket, keeps_inputs, &mut Pins::default())
@@ -287,8 +293,10 @@ impl World<'_> {
         let (run_id, task) = (run.id(), ticket.task());
         self.laws.failed(run_id, task);
         self.troubled.insert((run_id, task), ticket);
-        let retries = run.plan().retries(task);
-        self.send(What::Hear(Event::TaskFailed { run: run_id, task, worker, retries }));
+        let (retries, backoff) = (run.retries(task), run.backoff(task));
+        let (run, by_hook) = (run_id, false);
+        let event = Event::TaskFailed { run, task, worker, retries, backoff, by_hook };
+        self.send(What::Hear(event));
     }
 
     fn awaits(&mut self, run: &Arc<Run>, ticket: Ticket, future: BoxFuture) {

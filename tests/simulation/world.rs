@@ -14,10 +14,11 @@ use mobula::engine::{
     Command, Engine, Event, Memory, Resources, Run, RunId, RunOutcome, Running, Status, Ticket,
     WorkerId,
 };
-use mobula::{TaskId, Value};
+use mobula::{Cause, Failure, TaskId, Value};
 
 use crate::history::{Entry, History};
 use crate::laws::{Laws, index};
+use crate::plan::Script;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::worker::{Awaited, Worker};
@@ -181,7 +182,12 @@ impl<'a> World<'a> {
         let run = Arc::new(Run::new(id, Arc::clone(plan), &self.resources, answers.collect()));
         self.laws.submitted(&run, submission);
         self.live.insert(id, Arc::clone(&run));
-        self.hear(Event::RunSubmitted { run: id, tasks: run.tasks(), roots: run.roots() });
+        self.hear(Event::RunSubmitted {
+            run: id,
+            tasks: run.tasks(),
+            roots: run.roots(),
+            on_error: self.scenario.submissions[index(id)].on_error,
+        });
     }
 
     fn hear(&mut self, event: Event) {
@@ -220,6 +226,25 @@ impl<'a> World<'a> {
                 }
             }
             Command::TellRetry { .. } => {}
+            Command::Delay { run, task, delay } => {
+                self.history.counts.delays += 1;
+                let delay = u64::try_from(delay.as_nanos()).expect("a delay is short");
+                self.arrange(delay, What::Hear(Event::DelayEnded { run, task }));
+            }
+            Command::Condemn { run, task, attempts, worker_lost } => {
+                self.history.counts.condemned += 1;
+                let run = &self.live[&run];
+                let cause = if worker_lost {
+                    Cause::WorkerLost
+                } else {
+                    Cause::Panic("by its script".to_owned())
+                };
+                let key = Some(run.plan().key(task).clone());
+                run.condemn(task, Failure { key, cause, attempts });
+            }
+            Command::RelieveWorker { .. } | Command::TellShortage { .. } => {
+                unreachable!("nobody watches the time")
+            }
             Command::Finish { run, outcome } => self.finish(run, outcome),
             Command::ReplaceWorker { worker } => {
                 if let Some(most) = self.scenario.absence {
@@ -239,8 +264,13 @@ impl<'a> World<'a> {
         }
         match outcome {
             RunOutcome::Done => self.send(What::Gather(Arc::clone(&run))),
-            RunOutcome::Failed { .. } | RunOutcome::HookFailed => drop(run.end(Status::Failed)),
-            RunOutcome::Cancelled => drop(run.end(Status::Cancelled)),
+            RunOutcome::Incomplete => self.laws.collected(&run),
+            RunOutcome::Failed { .. } | RunOutcome::HookFailed | RunOutcome::Overdue => {
+                run.end(Status::Failed);
+            }
+            RunOutcome::Cancelled => {
+                run.end(Status::Cancelled);
+            }
         }
         self.history.ended(index(id), self.now, outcome);
         self.laws.over(&run, outcome);
@@ -301,7 +331,11 @@ impl Drop for World<'_> {
 /// The longest that anything takes, a few times over.
 fn patience(scenario: &Scenario) -> u64 {
     let nodes = scenario.submissions.iter().flat_map(|submission| &submission.blueprint.nodes);
-    let longest = nodes.map(|node| node.script.duration + node.script.awaited.unwrap_or(0)).max();
+    let longest = nodes.map(|node| {
+        let Script { duration, awaited, backoff, .. } = node.script;
+        duration + awaited.unwrap_or(0) + 8 * backoff
+    });
+    let longest = longest.max();
     let waits = scenario.message + scenario.nap.1 + scenario.absence.unwrap_or(0);
     let submitted = scenario.submissions.iter().map(|submission| submission.at).max();
     2 * longest.unwrap_or(0) + 5 * waits + submitted.unwrap_or(0)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use mobula::engine::{Completion, Memory, Pins, Resources, Run, RunId, Ticket, WorkerId};
+use mobula::engine::{Completion, Memory, Pins, Policy, Resources, Run, RunId, Ticket, WorkerId};
 use mobula::{Arg, Func, Graph, Key, Outcome, Outputs, Plan, Results, Task, TaskId, Value};
 
 /// One more than all inputs together, so every task tells in how many ways it is reached.
@@ -95,6 +95,12 @@ impl Bench {
         let answers = answers.iter().map(|(task, value)| (TaskId(*task), Value::new(*value)));
         let run = Arc::new(Run::new(RunId(id), plan, &resources, answers.collect()));
         Self { run, memory: resources.memory }
+    }
+
+    /// The same run with another policy. To be said before anybody else has a pointer to it.
+    pub(crate) fn under(self, policy: Policy) -> Self {
+        let run = Arc::into_inner(self.run).expect("nobody else has a pointer to the run");
+        Self { run: Arc::new(run.under(policy)), memory: self.memory }
     }
 
     /// The results of the run, which is done.

@@ -58,8 +58,8 @@ impl Situation {
 
 /// Events.
 pub(crate) mod when {
-    use mobula::TaskId;
     use mobula::engine::{Event, RunId, Running, WorkerId};
+    use mobula::{Backoff, OnError, TaskId};
 
     pub(crate) fn joined(worker: u32) -> Event {
         Event::WorkerJoined { worker: WorkerId(worker) }
@@ -80,7 +80,12 @@ pub(crate) mod when {
     }
 
     pub(crate) fn submitted(run: u64, tasks: usize) -> Event {
-        Event::RunSubmitted { run: RunId(run), tasks, roots: tasks.min(2) }
+        submitted_with(run, tasks, OnError::Raise)
+    }
+
+    /// A run that goes about failures in its own way.
+    pub(crate) fn submitted_with(run: u64, tasks: usize, on_error: OnError) -> Event {
+        Event::RunSubmitted { run: RunId(run), tasks, roots: tasks.min(2), on_error }
     }
 
     pub(crate) fn ended(run: u64) -> Event {
@@ -89,7 +94,43 @@ pub(crate) mod when {
 
     /// A task that may be tried again so often has failed.
     pub(crate) fn failed(worker: u32, run: u64, task: u32, retries: u32) -> Event {
-        Event::TaskFailed { run: RunId(run), task: TaskId(task), worker: WorkerId(worker), retries }
+        failed_with(worker, run, task, retries, Backoff::NONE)
+    }
+
+    /// The same, for a task that waits before it is tried again.
+    pub(crate) fn failed_with(
+        worker: u32,
+        run: u64,
+        task: u32,
+        retries: u32,
+        backoff: Backoff,
+    ) -> Event {
+        let (run, task, worker) = (RunId(run), TaskId(task), WorkerId(worker));
+        Event::TaskFailed { run, task, worker, retries, backoff, by_hook: false }
+    }
+
+    /// A hook of a task has failed.
+    pub(crate) fn failed_by_hook(worker: u32, run: u64, task: u32) -> Event {
+        let (run, task, worker) = (RunId(run), TaskId(task), WorkerId(worker));
+        let backoff = Backoff::NONE;
+        Event::TaskFailed { run, task, worker, retries: 5, backoff, by_hook: true }
+    }
+
+    pub(crate) fn delay_ended(run: u64, task: u32) -> Event {
+        Event::DelayEnded { run: RunId(run), task: TaskId(task) }
+    }
+
+    pub(crate) fn overdue(run: u64) -> Event {
+        Event::RunOverdue { run: RunId(run) }
+    }
+
+    pub(crate) fn stuck(worker: u32) -> Event {
+        Event::WorkerStuck { worker: WorkerId(worker) }
+    }
+
+    /// A number can be given to a worker; who had it was in this.
+    pub(crate) fn seat_free(worker: u32, running: impl Into<Vec<Running>>) -> Event {
+        Event::SeatFree { worker: WorkerId(worker), running: running.into() }
     }
 
     pub(crate) fn hook_failed(run: u64) -> Event {
@@ -103,6 +144,8 @@ pub(crate) mod when {
 
 /// Commands.
 pub(crate) mod then {
+    use std::time::Duration;
+
     use mobula::TaskId;
     use mobula::engine::{Command, RunId, RunOutcome, WorkerId};
 
@@ -139,6 +182,24 @@ pub(crate) mod then {
     pub(crate) fn fail_by_loss(run: u64, task: u32, attempts: u32) -> Command {
         let task = TaskId(task);
         finish(run, RunOutcome::Failed { task, attempts, worker_lost: true })
+    }
+
+    pub(crate) fn delay(run: u64, task: u32, delay: Duration) -> Command {
+        Command::Delay { run: RunId(run), task: TaskId(task), delay }
+    }
+
+    /// A task failed for good, and its run goes on.
+    pub(crate) fn condemn(run: u64, task: u32, attempts: u32) -> Command {
+        let (run, task) = (RunId(run), TaskId(task));
+        Command::Condemn { run, task, attempts, worker_lost: false }
+    }
+
+    pub(crate) fn relieve(worker: u32, seat: u32) -> Command {
+        Command::RelieveWorker { worker: WorkerId(worker), seat: WorkerId(seat) }
+    }
+
+    pub(crate) fn tell_shortage(worker: u32) -> Command {
+        Command::TellShortage { worker: WorkerId(worker) }
     }
 
     pub(crate) fn replace(worker: u32) -> Command {

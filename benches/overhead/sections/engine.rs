@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobula::engine::{Engine, Event, Memory, Resources, Run, RunId, Running, TaskId, WorkerId};
-use mobula::{Plan, Value};
+use mobula::engine::{
+    Engine, Event, Memory, OnError, Resources, Run, RunId, Running, TaskId, WorkerId,
+};
+use mobula::{Backoff, Plan, Value};
 
 use crate::arguments::{Arguments, Extent};
 use crate::figures::{median, number};
@@ -206,7 +208,8 @@ impl Script {
         self.last_run += 1;
         let run = RunId(self.last_run);
         self.live.push(run);
-        self.events.push(Event::RunSubmitted { run, tasks: 1000, roots: 10 });
+        let on_error = OnError::Raise;
+        self.events.push(Event::RunSubmitted { run, tasks: 1000, roots: 10, on_error });
     }
 
     fn come_or_go(&mut self) {
@@ -233,7 +236,9 @@ impl Script {
     fn fail(&mut self, retries: u32) {
         if let Some(run) = self.some_run() {
             let (task, worker) = (self.task(), WorkerId(self.random.below(WORKERS)));
-            self.events.push(Event::TaskFailed { run, task, worker, retries });
+            let backoff = Backoff::NONE;
+            let by_hook = false;
+            self.events.push(Event::TaskFailed { run, task, worker, retries, backoff, by_hook });
         }
     }
 

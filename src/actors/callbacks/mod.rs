@@ -13,5 +13,5 @@ pub use registry::CallbackRegistry;
 pub(crate) use hooks::{HookSet, PreStates};
 pub(crate) use registry::{
     AllSubmitted, BeginRun, CallbackId, DoAside, EndRun, Ending, Register, RunHookFailed,
-    TellRetry, Unregister, Wanted,
+    TellError, TellRetry, Unregister, Wanted,
 };

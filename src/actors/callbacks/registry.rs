@@ -15,7 +15,7 @@ use super::super::panic_message;
 use super::super::store::{ObjectRef, Spilled};
 use super::callback::Callback;
 use super::hooks::{CallbackErrors, HookSet};
-use crate::engine::{Failure, Resources, Run, RunId};
+use crate::engine::{Failure, Policy, Resources, Run, RunId};
 use crate::graph::{Plan, Results};
 use crate::value::Value;
 
@@ -119,6 +119,7 @@ pub(crate) struct BeginRun {
     pub(crate) plan: Arc<Plan>,
     /// Callbacks of this run alone; they come behind the registered ones.
     pub(crate) callbacks: Vec<Arc<dyn Callback>>,
+    pub(crate) policy: Policy,
 }
 
 impl Handler<BeginRun> for CallbackRegistry {
@@ -126,7 +127,7 @@ impl Handler<BeginRun> for CallbackRegistry {
 
     fn handle(&mut self, begin: BeginRun, _: &mut Self::Context) -> Self::Result {
         let hooks = self.hooks(begin.callbacks);
-        let begun = self.begin(begin.run, &begin.plan, hooks);
+        let begun = self.begin(begin.run, &begin.plan, hooks, begin.policy);
         if let Ok((_, hooks)) = &begun {
             self.active.insert(begin.run, hooks.clone());
         }
@@ -146,12 +147,13 @@ impl CallbackRegistry {
         id: RunId,
         plan: &Arc<Plan>,
         hooks: HookSet,
+        policy: Policy,
     ) -> Result<(Arc<Run>, HookSet), Failure> {
         let begun = hooks.graph_start(plan).and_then(|()| {
             let found = hooks.lookup(plan)?;
             let owners: Vec<_> = found.iter().map(|(task, _, who)| (*task, *who)).collect();
             let answers = found.into_iter().map(|(task, value, _)| (task, value)).collect();
-            let run = Run::new(id, Arc::clone(plan), &self.resources, answers);
+            let run = Run::new(id, Arc::clone(plan), &self.resources, answers).under(policy);
             let used = |(task, _): &(_, usize)| run.is_needed(*task);
             let used: Vec<_> = owners.into_iter().filter(used).collect();
             hooks.lookup_used(plan, &used)?;
@@ -228,6 +230,24 @@ impl Handler<TellRetry> for CallbackRegistry {
     }
 }
 
+/// A task failed for good, and its run goes on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TellError {
+    pub(crate) hooks: HookSet,
+    pub(crate) failure: Failure,
+}
+
+impl Handler<TellError> for CallbackRegistry {
+    type Result = ();
+
+    fn handle(&mut self, TellError { hooks, failure }: TellError, _: &mut Self::Context) {
+        if let Some(key) = &failure.key {
+            hooks.error(key, &failure);
+        }
+    }
+}
+
 /// A value of a run that goes on, or of one that is over, has moved to disk.
 impl Handler<Spilled> for CallbackRegistry {
     type Result = ();
@@ -264,6 +284,8 @@ pub(crate) enum Wanted {
 #[derive(Clone, Debug)]
 pub(crate) enum Ending {
     Failed(Failure),
+    /// These tasks failed while the run went on; `error` was called for each of them.
+    AllFailed(Arc<[Failure]>),
     /// A hook of the whole run failed; which one, `EndRun` knows.
     HookFailed,
     Cancelled,
@@ -277,7 +299,9 @@ impl Handler<EndRun> for CallbackRegistry {
         self.active.remove(&run.id());
         let hook_failure = self.failed.remove(&run.id()).map(Ending::Failed);
         let ending = match (ending, hook_failure) {
-            (Ok(()) | Err(Ending::HookFailed), Some(failure)) => Err(failure),
+            (Ok(()) | Err(Ending::HookFailed | Ending::AllFailed(_)), Some(failure)) => {
+                Err(failure)
+            }
             (ending, _) => ending,
         };
         let results = ending.and_then(|()| {

@@ -9,6 +9,8 @@ use actix::{Message, Recipient};
 use super::super::callbacks::{AllSubmitted, HookSet, RunHookFailed};
 use super::asynchronous::AwaitTask;
 use crate::engine::{Failure, Run, RunId, TaskId, Ticket, WorkerId};
+use crate::graph::{Backoff, Missing};
+use crate::value::Value;
 
 /// A run that workers work on.
 pub(crate) struct ActiveRun {
@@ -56,6 +58,10 @@ pub(crate) enum Report {
         failure: Failure,
         /// How often the task may be tried again.
         retries: u32,
+        /// How long to wait before it is tried again.
+        backoff: Backoff,
+        /// True if it was a hook of the task that failed.
+        by_hook: bool,
     },
 }
 
@@ -100,6 +106,18 @@ impl Hooks {
 }
 
 impl ActiveRun {
+    /// Notes that a task is not called: `missing` stands for its value. One that failed itself was
+    /// taken on before; no hook hears of one that is skipped, but it counts as taken on.
+    pub(super) fn skipped(&self, task: TaskId, missing: &Value) {
+        let is_skipped = missing.downcast_ref::<Missing>().is_some_and(Missing::is_skipped);
+        if let Some(hooks) = &self.hooks
+            && is_skipped
+            && !hooks.is_retried(task)
+        {
+            hooks.submitted(&self.run);
+        }
+    }
+
     pub(super) fn report(&self, report: Report) {
         // If the scheduler is gone, the cluster ends and nobody waits for the run.
         self.reports.do_send(report);

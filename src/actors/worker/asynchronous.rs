@@ -6,9 +6,10 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Message};
 use actix_rt::task::JoinHandle;
@@ -18,7 +19,8 @@ use super::super::callbacks::PreStates;
 use super::super::contained_panic_message;
 use super::active::{ActiveRun, Report};
 use super::crew::Crew;
-use super::thread::{call_failed, fail_by_hook, fail_task, posttask};
+use super::failing::{call_failed, fail_by_hook, fail_task};
+use super::thread::posttask;
 use crate::engine::{Cause, RunId, Ticket, WorkerId};
 use crate::graph::{BoxFuture, CallError};
 use crate::value::Value;
@@ -99,10 +101,12 @@ impl Handler<AwaitTask> for AsyncActor {
             if !is_wanted {
                 return;
             }
-            let value = match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(call_failed(CallError::Failed(error))),
-                Err(panic) => Err(Cause::Panic(contained_panic_message(panic))),
+            let limit = active.run.time_limit(ticket.task());
+            let value = match within(limit, AssertUnwindSafe(future).catch_unwind()).await {
+                Ok(Ok(Ok(value))) => Ok(value),
+                Ok(Ok(Err(error))) => Err(call_failed(CallError::Failed(error))),
+                Ok(Err(panic)) => Err(Cause::Panic(contained_panic_message(panic))),
+                Err(limit) => Err(Cause::TimedOut { limit }),
             };
             if let Some(of_run) = futures.borrow_mut().get_mut(&run) {
                 of_run.remove(&number);
@@ -114,6 +118,24 @@ impl Handler<AwaitTask> for AsyncActor {
         });
         if is_wanted {
             self.futures.borrow_mut().entry(run).or_default().insert(number, awaited);
+        }
+    }
+}
+
+/// Awaits a future for so long at most, and then drops it. `Err` is the limit that was exceeded.
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Output, Duration> {
+    match limit {
+        None => Ok(future.await),
+        Some(limit) => {
+            let mut future = Box::pin(future);
+            if let Ok(output) = actix_rt::time::timeout(limit, future.as_mut()).await {
+                return Ok(output);
+            }
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+                let message = contained_panic_message(panic);
+                log::error!("an async task panicked when it was dropped at its limit: {message}");
+            }
+            Err(limit)
         }
     }
 }

@@ -19,6 +19,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use super::active::ActiveRun;
 use crate::engine::{RunId, WorkerId};
@@ -34,6 +35,8 @@ pub(crate) struct Crew {
     sleeping: AtomicUsize,
     /// Threads that wait inside a task.
     waiting: Mutex<Vec<Thread>>,
+    /// The origin of the clock that workers and those who watch them share.
+    began: Instant,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,13 +46,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Crew {
     pub(crate) fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the origin of the cluster's clock")]
+        let began = Instant::now();
         Self {
             runs: Mutex::default(),
             version: AtomicU64::new(0),
             sleepers: Mutex::default(),
             sleeping: AtomicUsize::new(0),
             waiting: Mutex::default(),
+            began,
         }
+    }
+
+    /// How long the cluster has been there.
+    pub(crate) fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// The active runs, with the version of the list.

@@ -7,6 +7,8 @@
 mod active;
 mod asynchronous;
 mod crew;
+mod failing;
+mod limited;
 mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +22,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 pub(crate) use active::{ActiveRun, Hooks, Report};
 pub(crate) use asynchronous::{AsyncActor, ForgetRun};
 pub(crate) use crew::Crew;
+pub(crate) use failing::{asks_conditions, fail_task};
 pub(crate) use thread::{is_worker_thread, wait_for};
 
 use crate::engine::{Ticket, WorkerId};
@@ -47,13 +50,15 @@ pub struct WorkerActor {
     settings: WorkerSettings,
     /// Tells the thread to end.
     stop: Arc<AtomicBool>,
+    /// True once another worker is in this one's place; then the end of the thread is reported.
+    relieved: Arc<AtomicBool>,
     /// The thread, once it runs.
     thread: Option<std::thread::Thread>,
 }
 
 impl WorkerActor {
     pub(crate) fn new(id: WorkerId, settings: WorkerSettings) -> Self {
-        Self { id, settings, stop: Arc::default(), thread: None }
+        Self { id, settings, stop: Arc::default(), relieved: Arc::default(), thread: None }
     }
 }
 
@@ -65,14 +70,18 @@ impl Actor for WorkerActor {
         let worker =
             WorkerThread::new(self.id, Arc::clone(&self.settings.crew), Arc::clone(&self.stop));
         let (id, stop, actor) = (self.id, Arc::clone(&self.stop), context.address());
+        let relieved = Arc::clone(&self.relieved);
         let body = move || {
             // User code runs under a guard of its own. What comes through is a panic while a panic's
             // payload is dropped, or a mistake of ours: this thread is lost, its tasks are not.
             let ended = catch_unwind(AssertUnwindSafe(|| worker.run()));
-            if ended.is_err() && !stop.load(Ordering::Acquire) {
+            let died = ended.is_err() && !stop.load(Ordering::Acquire);
+            if died {
                 log::error!("the thread of worker {id} died; another one takes its place");
+            }
+            if died || relieved.load(Ordering::Acquire) {
                 // If the actor is gone, so is the cluster.
-                actor.do_send(ThreadDied);
+                actor.do_send(ThreadEnded);
             }
         };
         let builder = std::thread::Builder::new()
@@ -89,7 +98,7 @@ impl Actor for WorkerActor {
             Err(error) => {
                 log::error!("worker {id} cannot start its thread: {error}");
                 // Threads are short just now; the one who takes its place tries again.
-                context.notify_later(ThreadDied, TRY_AGAIN);
+                context.notify_later(ThreadEnded, TRY_AGAIN);
             }
         }
     }
@@ -133,15 +142,33 @@ impl Handler<Stop> for WorkerActor {
     }
 }
 
-/// The thread died.
+/// The thread is in a call that takes too long, and another worker is in its place: end it when it
+/// comes back.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct ThreadDied;
+pub(crate) struct Relieve;
 
-impl Handler<ThreadDied> for WorkerActor {
+impl Handler<Relieve> for WorkerActor {
     type Result = ();
 
-    fn handle(&mut self, _: ThreadDied, context: &mut Self::Context) {
+    fn handle(&mut self, _: Relieve, _: &mut Self::Context) {
+        self.relieved.store(true, Ordering::Release);
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+}
+
+/// The thread died, or has ended after it was relieved.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct ThreadEnded;
+
+impl Handler<ThreadEnded> for WorkerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ThreadEnded, context: &mut Self::Context) {
         self.settings.crew.is_awake(self.id);
         let (_, runs) = self.settings.crew.runs();
         let running = runs.iter().filter_map(|active| {

@@ -18,10 +18,12 @@ use super::super::store::begins_at;
 use super::active::{ActiveRun, Report};
 use super::asynchronous::AwaitTask;
 use super::crew::Crew;
+use super::failing::{call_failed, fail_by_hook, fail_task};
+use super::limited;
 use crate::engine::{
     Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId,
 };
-use crate::graph::{CallError, Outcome};
+use crate::graph::Outcome;
 use crate::value::Value;
 
 /// How long a worker looks around before it sleeps, while some run is going on.
@@ -55,6 +57,8 @@ enum Step {
     Completed(Completion),
     /// The task failed, or its future was handed on.
     Left,
+    /// The call took longer than it may, and the task was taken away from this worker.
+    Overdue,
 }
 
 impl WorkerThread {
@@ -217,8 +221,13 @@ impl WorkerThread {
             if !run.is_running() {
                 return;
             }
+            if self.is_stopped() {
+                return run.put_back(self.id, ticket);
+            }
             next = match self.step(active, ticket) {
                 Step::Left => run.next(self.id),
+                // Another worker may be in this one's place by now.
+                Step::Overdue => return,
                 Step::Completed(completion) => {
                     if completion.ended {
                         active.report(Report::RunEnded { run: run.id() });
@@ -270,8 +279,8 @@ impl WorkerThread {
     fn step(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
         let run = &*active.run;
         run.start(self.id, &ticket);
-        if active.hooks.is_some() {
-            return self.step_with_hooks(active, ticket);
+        if active.hooks.is_some() || run.needs_care() {
+            return self.step_with_care(active, ticket);
         }
         let mut pins = Pins::default();
         if run.has_kept()
@@ -279,7 +288,7 @@ impl WorkerThread {
         {
             return self.lose_input(active, ticket, failure);
         }
-        let keep_inputs = run.plan().retries(ticket.task()) > 0;
+        let keep_inputs = run.retries(ticket.task()) > 0;
         let call = || run.call(self.id, &ticket, keep_inputs, &mut pins);
         match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(Outcome::Ready(value))) => Step::Completed(run.complete(self.id, ticket, value)),
@@ -291,36 +300,46 @@ impl WorkerThread {
         }
     }
 
-    /// Runs one task with its hooks around it.
-    fn step_with_hooks(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
+    /// Runs one task that may need more than a call: hooks around it, a time limit, or no call at all.
+    fn step_with_care(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
         let (run, task) = (&active.run, ticket.task());
-        let Some(hooks) = &active.hooks else { return Step::Left };
+        if let Some(missing) = run.verdict(&ticket) {
+            active.skipped(task, &missing);
+            return Step::Completed(run.complete(self.id, ticket, missing));
+        }
         let mut pins = Pins::default();
         if run.has_kept()
             && let Err(failure) = self.bring_back(run, &ticket, &mut pins)
         {
             return self.lose_input(active, ticket, failure);
         }
-        if !hooks.is_retried(task) {
-            let submitted = hooks.set.submit(run, task);
-            if !run.is_running() {
-                run.stop(self.id);
-                return Step::Left;
+        let mut states = PreStates::new();
+        if let Some(hooks) = &active.hooks {
+            if !hooks.is_retried(task) {
+                let submitted = hooks.set.submit(run, task);
+                if !run.is_running() {
+                    run.stop(self.id);
+                    return Step::Left;
+                }
+                hooks.submitted(run);
+                match submitted {
+                    Err(failure) => return self.fail_hook(active, ticket, failure),
+                    Ok(Some(value)) => {
+                        return Step::Completed(run.complete(self.id, ticket, value));
+                    }
+                    Ok(None) => {}
+                }
             }
-            hooks.submitted(run);
-            match submitted {
+            match hooks.set.pretask(run, task) {
+                Ok(handed_on) => states = handed_on,
                 Err(failure) => return self.fail_hook(active, ticket, failure),
-                Ok(Some(value)) => return Step::Completed(run.complete(self.id, ticket, value)),
-                Ok(None) => {}
             }
         }
-        let states = match hooks.set.pretask(run, task) {
-            Ok(states) => states,
-            Err(failure) => return self.fail_hook(active, ticket, failure),
+        let Some((ticket, called)) = limited::call(run, &self.crew, self.id, ticket, &mut pins)
+        else {
+            return Step::Overdue;
         };
-        let keep_inputs = run.plan().retries(task) > 0;
-        let call = || run.call(self.id, &ticket, keep_inputs, &mut pins);
-        match catch_unwind(AssertUnwindSafe(call)) {
+        match called {
             Ok(Ok(Outcome::Ready(value))) => self.post(active, ticket, value, states),
             Ok(Ok(Outcome::Later(future))) => {
                 self.hand_on(active, AwaitTask::new(active, ticket, future, states))
@@ -409,7 +428,12 @@ impl WorkerThread {
     /// waits for may depend on that one), but on none that this thread is already inside of: else every
     /// task that waits would start the next one like it, deeper and deeper on this stack. Without such
     /// work, waits a while.
+    ///
+    /// A worker that was relieved only waits: another one is in its place.
     fn help(&self, awaited: Option<RunId>) {
+        if self.is_stopped() {
+            return std::thread::park_timeout(NAP.0);
+        }
         let (version, runs) = self.crew.runs();
         let is_awaited = |active: &&Arc<ActiveRun>| Some(active.run.id()) == awaited;
         let others = runs
@@ -442,26 +466,6 @@ pub(super) fn posttask(
         }
         _ => Ok(()),
     }
-}
-
-pub(super) fn call_failed(error: CallError) -> Cause {
-    Cause::Call(Arc::new(error))
-}
-
-/// Reports a task that failed. What the function threw may be tried again, what does not fit may not.
-pub(super) fn fail_task(active: &ActiveRun, ticket: Ticket, worker: WorkerId, cause: Cause) {
-    let run = &active.run;
-    let task = ticket.task();
-    let misfit = matches!(&cause, Cause::Call(error) if !matches!(**error, CallError::Failed(_)));
-    let retries = if misfit { 0 } else { run.plan().retries(task) };
-    let failure = Failure::new(run.plan().key(task).clone(), cause);
-    active.report(Report::TaskFailed { run: run.id(), ticket, worker, failure, retries });
-}
-
-/// Reports a task whose hook failed: that is no fault of the task, so it is not tried again.
-pub(super) fn fail_by_hook(active: &ActiveRun, ticket: Ticket, worker: WorkerId, failure: Failure) {
-    let run = active.run.id();
-    active.report(Report::TaskFailed { run, ticket, worker, failure, retries: 0 });
 }
 
 /// True if this is a worker's thread.

@@ -95,10 +95,12 @@ impl Run {
 
     /// The room in memory, in bytes, that the task has in which `worker` is.
     pub fn reserved_by(&self, worker: WorkerId) -> u64 {
-        let pulse = &self.lanes[worker.index()].pulse;
-        match pulse.running.load(Ordering::Relaxed) {
-            NO_TASK => 0,
-            _ => Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed)).bytes(),
+        match self.is_busy(worker) {
+            None => 0,
+            Some(_) => {
+                let pulse = &self.lanes[worker.index()].pulse;
+                Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed)).bytes()
+            }
         }
     }
 

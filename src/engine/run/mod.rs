@@ -14,11 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::guard::Guard;
+use super::ids::spares;
 use super::kept::{Held, Keeper};
 use super::lane::{Lane, NO_TASK};
 use super::ledger::bytes_of;
 use super::memory::{Memory, Reserved};
 use super::padded::Padded;
+use super::poison::Poison;
+use super::policy::Policy;
 use super::slots::Slots;
 use super::start::{SKIPPED, Start};
 use super::{RunId, TaskId, WorkerId};
@@ -49,11 +53,19 @@ pub struct Run {
     ends_left: Padded<AtomicU32>,
     /// The tasks that wait for room.
     held_back: HeldBack,
-    /// By worker; the last one is for asynchronous tasks, which end outside of any worker.
-    lanes: Box<[Lane]>,
+    /// How many workers there are when none is stuck.
+    pub(super) workers: u32,
+    /// By worker; then one for asynchronous tasks, which end outside of any worker; then those of the
+    /// spare numbers.
+    pub(super) lanes: Box<[Lane]>,
     status: AtomicU8,
     /// What a task took lately, in nanoseconds, as the workers measure it; 0 before the first one.
     task_time: AtomicU64,
+    /// What is said of the run as a whole; set before it starts.
+    pub(super) policy: Policy,
+    /// By lane, in a run that has time limits for tasks; else empty.
+    pub(super) guards: Box<[Guard]>,
+    pub(super) poison: Poison,
 }
 
 struct Roots {
@@ -141,7 +153,8 @@ impl Run {
         resources: &Resources,
         answers: Vec<(TaskId, Value)>,
     ) -> Self {
-        let lanes = (0..=resources.workers).map(|_| Lane::new()).collect();
+        let workers = resources.workers;
+        let lanes = (0..=workers + spares(workers).len()).map(|_| Lane::new()).collect();
         let status = AtomicU8::new(Status::Running as u8);
         let start =
             if answers.is_empty() { Start::whole(&plan) } else { Start::without(&plan, &answers) };
@@ -153,9 +166,13 @@ impl Run {
             tasks: start.tasks,
             ends_left: Padded(AtomicU32::new(start.ends)),
             held_back: HeldBack::new(),
+            workers: u32::try_from(workers).unwrap_or(u32::MAX),
             lanes,
             status,
             task_time: AtomicU64::new(0),
+            policy: Policy::default(),
+            guards: Box::default(),
+            poison: Poison::default(),
             memory: Arc::clone(&resources.memory),
             keeper: resources.keeper.clone(),
             has_kept: AtomicBool::new(false),
@@ -167,7 +184,7 @@ impl Run {
         for (task, value) in answers {
             run.answer(task, value);
         }
-        run
+        if run.shortest_limit().is_some() { run.under(Policy::default()) } else { run }
     }
 
     /// The run's number.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::guard::Guard;
 use super::super::lane::{Lane, NO_TASK, taking_pays};
 use super::super::memory::Reserved;
 use super::super::watch::Watch;
@@ -38,7 +39,7 @@ impl Run {
         const MOST: u32 = 64;
         let roots = self.root_list();
         let count = u32::try_from(roots.len()).unwrap_or(NO_TASK);
-        let workers = u32::try_from(self.lanes.len() - 1).unwrap_or(MOST).max(1);
+        let workers = self.workers.max(1);
         let share = |left: u32| (left / (2 * workers)).clamp(1, MOST);
         let claim = |next: u32| (next < count).then(|| next + share(count - next));
         let start =
@@ -129,11 +130,18 @@ impl Run {
 
     /// The task that a lost worker was in. The caller is sure that the worker does nothing any more.
     pub fn take_over(&self, lost: WorkerId) -> Option<Ticket> {
-        let pulse = &self.lanes[lost.index()].pulse;
-        let reserved = Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed));
-        match pulse.running.swap(NO_TASK, Ordering::AcqRel) {
-            NO_TASK => None,
-            task => Some(Ticket { reserved, ..self.ticket(TaskId(task)) }),
+        if let Some(task) = self.guards.get(lost.index()).and_then(Guard::take_over) {
+            return Some(self.ticket_of(lost, task));
         }
+        match self.lanes[lost.index()].pulse.running.swap(NO_TASK, Ordering::AcqRel) {
+            NO_TASK => None,
+            task => Some(self.ticket_of(lost, TaskId(task))),
+        }
+    }
+
+    /// The ticket of the task in which `worker` is, or was, with the room that it has.
+    pub(in super::super) fn ticket_of(&self, worker: WorkerId, task: TaskId) -> Ticket {
+        let pages = self.lanes[worker.index()].pulse.reserved.load(Ordering::Relaxed);
+        Ticket { reserved: Reserved::from_pages(pages), ..self.ticket(task) }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use super::super::failure::Failure;
+use super::super::Failure;
 use super::super::kept::{Held, Kept, LARGE, Made};
 use super::super::ledger::signed_bytes;
 use super::super::{TaskId, WorkerId};
@@ -113,6 +113,37 @@ impl Run {
                 Some(Held::Plain(value)) => Input::Shared(value),
                 // A slot that a task needs is never empty.
                 Some(Held::Kept(_)) | None => pins.take(place),
+            }
+        })
+    }
+
+    /// Pointers to the task's inputs, in order; the large ones are pinned.
+    #[expect(unsafe_code, reason = "borrows inputs by the protocol of `slots`")]
+    pub fn inputs(&self, ticket: &Ticket, pins: &mut Pins) -> Vec<Value> {
+        ticket.check(self.id);
+        let input = |(place, dependency): (usize, &TaskId)| {
+            // SAFETY: the ticket was given after every dependency was published (step 3), and its uses
+            // are spent only by whoever gives the ticket up, which the borrow of it rules out.
+            match unsafe { self.slots.get(*dependency) } {
+                Some(Held::Plain(value)) => value.clone(),
+                Some(Held::Kept(_)) | None => pins.take(place).take(),
+            }
+        };
+        self.plan.dependencies(ticket.task).iter().enumerate().map(input).collect()
+    }
+
+    /// Those of the task's inputs that lie in their slots themselves.
+    #[expect(unsafe_code, reason = "borrows inputs by the protocol of `slots`")]
+    pub(in super::super) fn small_inputs<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+    ) -> impl Iterator<Item = &'a Value> {
+        ticket.check(self.id);
+        self.plan.dependencies(ticket.task).iter().filter_map(|dependency| {
+            // SAFETY: as for `inputs`.
+            match unsafe { self.slots.get(*dependency) } {
+                Some(Held::Plain(value)) => Some(value),
+                Some(Held::Kept(_)) | None => None,
             }
         })
     }

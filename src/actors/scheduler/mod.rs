@@ -1,10 +1,16 @@
 //! [`SchedulerActor`]: turns what happens into events of the engine, and the engine's commands into
 //! messages. It decides nothing itself, never waits, and calls no code of a user.
+//!
+//! `reply` is about those who wait for runs, `timers` keeps what is due later, and `limits` watches the
+//! time of runs and tasks.
+
+mod limits;
+mod reply;
+mod timers;
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
@@ -12,21 +18,26 @@ use actix::{
 };
 use futures::channel::oneshot;
 
-use super::block_on;
 use super::callbacks::{
     BeginRun, Callback, CallbackRegistry, DoAside, EndRun, Ending, HookSet, RunHookFailed,
-    TellRetry, Wanted,
+    TellError, TellRetry, Wanted,
 };
-use super::store::{Object, ObjectError, Recover, Recovering};
+use super::store::Recover;
 use super::worker::{
     ActiveRun, AsyncActor, ForgetRun, Hooks, LostTask, Report, RunTasks, Stop, WorkerActor,
     WorkerLost, WorkerSettings,
 };
 use crate::engine::{
-    Cause, Command, Engine, Event, Failure, Held, Run, RunId, RunOutcome, Running, Status, TaskId,
-    Ticket, WorkerId,
+    Cause, Command, Engine, Event, Failure, Policy, Run, RunId, RunOutcome, Running, Status,
+    TaskId, Ticket, WorkerId, spares,
 };
-use crate::graph::{Meaning, Plan, Results};
+use crate::graph::{Plan, Results};
+use limits::Stuck;
+use timers::{Due, Timers};
+
+pub(crate) use limits::ReadWorkerStats;
+pub use limits::WorkerStats;
+pub(crate) use reply::{Finished, PromisedObjects, Reply};
 
 /// Schedules the runs of a cluster.
 pub struct SchedulerActor {
@@ -37,6 +48,10 @@ pub struct SchedulerActor {
     beginning: HashMap<RunId, bool>,
     /// The workers, by number.
     workers: BTreeMap<WorkerId, Addr<WorkerActor>>,
+    /// Workers that were relieved and whose threads have not come back, and what happened so far.
+    stuck: Stuck,
+    /// What is due later.
+    timers: Timers,
     settings: WorkerSettings,
     registry: Addr<CallbackRegistry>,
     futures: Addr<AsyncActor>,
@@ -58,27 +73,14 @@ struct Entry {
     failure: Option<Failure>,
 }
 
-/// Who waits for a run.
-pub(crate) enum Reply {
-    /// A client.
-    Client(oneshot::Sender<Result<Finished, Ending>>),
-    /// Those who hold objects in the store.
-    Objects(PromisedObjects),
-    /// Those who need a value whose file could not be read.
-    Recovery(Recovering),
-}
-
-/// Objects that a run is to make, one for each wanted key; those that nobody holds any more are gone.
-/// Dropping the promise settles them as cancelled, so that nobody waits in vain.
-#[derive(Debug)]
-pub(crate) struct PromisedObjects(Vec<Weak<Object>>);
-
-/// A run that succeeded.
-pub(crate) enum Finished {
-    /// Its results are to be gathered from it.
-    Run(Arc<Run>),
-    /// Its results, which its hooks have seen.
-    Results(Results),
+impl Entry {
+    /// What a task failed with for good.
+    fn failure(&self, task: TaskId, attempts: u32, worker_lost: bool) -> Failure {
+        let own = self.failure.clone().filter(|_| !worker_lost);
+        let key = || self.active.run.plan().key(task).clone();
+        let failure = own.unwrap_or_else(|| Failure::new(key(), Cause::WorkerLost));
+        Failure { attempts, ..failure }
+    }
 }
 
 impl SchedulerActor {
@@ -92,6 +94,8 @@ impl SchedulerActor {
             runs: HashMap::new(),
             beginning: HashMap::new(),
             workers: BTreeMap::new(),
+            stuck: Stuck::default(),
+            timers: Timers::default(),
             settings,
             registry,
             futures,
@@ -121,7 +125,22 @@ impl SchedulerActor {
                 self.tell_retry(run, task, attempt, context);
             }
             Command::Finish { run, outcome } => self.finish(run, outcome, context),
-            Command::ReplaceWorker { worker } => self.start_worker(worker, context),
+            Command::Delay { run, task, delay } => {
+                self.wait(delay, Due::EndDelay { run, task }, context);
+            }
+            Command::Condemn { run, task, attempts, worker_lost } => {
+                self.condemn(run, task, attempts, worker_lost);
+            }
+            Command::ReplaceWorker { worker } => {
+                self.stuck.lost += 1;
+                self.stuck.replaced += 1;
+                self.start_worker(worker, context);
+            }
+            Command::RelieveWorker { worker, seat } => self.relieve(worker, seat, context),
+            Command::TellShortage { worker } => log::warn!(
+                "worker {worker} is stuck in a task that is over its time limit, and so many others \
+                 are that no other worker takes its place; give such tasks an end of their own"
+            ),
         }
     }
 
@@ -156,6 +175,17 @@ impl SchedulerActor {
         }
     }
 
+    /// A task failed for good and its run goes on: the task's next call is none.
+    fn condemn(&mut self, run: RunId, task: TaskId, attempts: u32, worker_lost: bool) {
+        let Some(entry) = self.runs.get(&run) else { return };
+        let failure = entry.failure(task, attempts, worker_lost);
+        entry.active.run.condemn(task, failure.clone());
+        if let Some(hooks) = &entry.active.hooks {
+            // If the registry is gone, the cluster ends.
+            self.registry.do_send(TellError { hooks: hooks.set.clone(), failure });
+        }
+    }
+
     /// Ends a run for everybody and answers who waits for it, after its hooks.
     fn finish(&mut self, run: RunId, outcome: RunOutcome, context: &mut Context<Self>) {
         let Some(entry) = self.runs.remove(&run) else { return };
@@ -164,15 +194,21 @@ impl SchedulerActor {
             RunOutcome::Done => (Status::Done, Ok(())),
             RunOutcome::Cancelled => (Status::Cancelled, Err(Ending::Cancelled)),
             RunOutcome::HookFailed => (Status::Failed, Err(Ending::HookFailed)),
+            RunOutcome::Incomplete => {
+                (Status::Done, Err(Ending::AllFailed(active.run.failures().into())))
+            }
+            RunOutcome::Overdue => {
+                let limit = active.run.policy().time_limit.unwrap_or_default();
+                let failure = Failure { key: None, cause: Cause::TimedOut { limit }, attempts: 1 };
+                (Status::Failed, Err(Ending::Failed(failure)))
+            }
             RunOutcome::Failed { task, attempts, worker_lost } => {
-                let own = entry.failure.filter(|_| !worker_lost);
-                let key = || active.run.plan().key(task).clone();
-                let failure = own.unwrap_or_else(|| Failure::new(key(), Cause::WorkerLost));
-                (Status::Failed, Err(Ending::Failed(Failure { attempts, ..failure })))
+                (Status::Failed, Err(Ending::Failed(entry.failure(task, attempts, worker_lost))))
             }
         };
         active.run.end(status);
         self.settings.crew.remove_run(run);
+        self.forget_times(active, matches!(outcome, RunOutcome::Overdue), context);
         if active.has_futures.load(Ordering::Acquire) {
             // If nobody awaits futures any more, there are none.
             self.futures.do_send(ForgetRun { run });
@@ -231,7 +267,7 @@ impl SchedulerActor {
                 }
             }
             Reply::Objects(objects) => self.aside(move || objects.settle(result)),
-            Reply::Recovery(buffer) => self.aside(move || recovered(buffer, result)),
+            Reply::Recovery(buffer) => self.aside(move || reply::recovered(buffer, result)),
         }
     }
 
@@ -264,9 +300,11 @@ impl SchedulerActor {
             futures: self.futures.clone().recipient(),
             has_futures: AtomicBool::new(false),
         });
+        let on_error = active.run.policy().on_error;
+        self.watch(&active, context);
         let entry = Entry { active, reply, returned: HashMap::new(), failure: None };
         self.runs.insert(id, entry);
-        self.happened(Event::RunSubmitted { run: id, tasks, roots }, context);
+        self.happened(Event::RunSubmitted { run: id, tasks, roots, on_error }, context);
     }
 }
 
@@ -298,6 +336,9 @@ impl Handler<StartWorkers> for SchedulerActor {
         for number in 0..count {
             self.start_worker(WorkerId(number), context);
         }
+        for worker in spares(count as usize) {
+            self.happened(Event::SeatFree { worker, running: Vec::new() }, context);
+        }
     }
 }
 
@@ -315,7 +356,7 @@ pub(crate) enum Submission {
     /// A run that nobody has hooks for.
     Ready(Arc<Run>),
     /// A plan whose run begins with hooks; and the callbacks of this run alone.
-    WithHooks(Arc<Plan>, Vec<Arc<dyn Callback>>),
+    WithHooks(Arc<Plan>, Vec<Arc<dyn Callback>>, Policy),
 }
 
 impl Handler<Submit> for SchedulerActor {
@@ -325,13 +366,13 @@ impl Handler<Submit> for SchedulerActor {
         if self.closing {
             return self.answer(reply, Err(Ending::Cancelled));
         }
-        let (plan, callbacks) = match what {
+        let (plan, callbacks, policy) = match what {
             Submission::Ready(run) => return self.activate(run, None, reply, context),
-            Submission::WithHooks(plan, callbacks) => (plan, callbacks),
+            Submission::WithHooks(plan, callbacks, policy) => (plan, callbacks, policy),
         };
         self.beginning.insert(run, false);
         self.in_hooks += 1;
-        let request = self.registry.send(BeginRun { run, plan, callbacks });
+        let request = self.registry.send(BeginRun { run, plan, callbacks, policy });
         let begun = request.into_actor(self).map(move |begun, actor, context| {
             let cancelled = actor.beginning.remove(&run).unwrap_or(false) || actor.closing;
             match begun {
@@ -347,71 +388,6 @@ impl Handler<Submit> for SchedulerActor {
             actor.hooks_returned();
         });
         context.spawn(begun);
-    }
-}
-
-impl PromisedObjects {
-    pub(crate) fn new(objects: Vec<Weak<Object>>) -> Self {
-        Self(objects)
-    }
-
-    fn settle(self, result: Result<Finished, Ending>) {
-        let ending = match result {
-            Ok(Finished::Run(run)) => return self.keep(&run),
-            Ok(Finished::Results(_)) => unreachable!("objects keep refs, not results"),
-            Err(ending) => ending,
-        };
-        for object in self.0.iter().filter_map(Weak::upgrade) {
-            let key = object.key().clone();
-            object.settle(Err(match &ending {
-                Ending::Failed(failure) => ObjectError::Failed { key, failure: failure.clone() },
-                Ending::HookFailed | Ending::Cancelled => ObjectError::Cancelled { key },
-            }));
-        }
-    }
-
-    fn keep(&self, run: &Run) {
-        let outputs = run.take_outputs();
-        let held = |meaning: Meaning<'_>| match meaning {
-            Meaning::Literal(literal) => Held::Plain(literal.clone()),
-            Meaning::Task(task) => {
-                let at = run.plan().outputs().binary_search(&task);
-                outputs[at.expect("a wanted task is an output")].clone()
-            }
-        };
-        for (object, meaning) in self.0.iter().zip(run.plan().wanted()) {
-            if let Some(object) = object.upgrade() {
-                object.settle(Ok(held(meaning)));
-            }
-        }
-    }
-}
-
-/// After `settle` this changes nothing: the first answer to an object holds.
-impl Drop for PromisedObjects {
-    fn drop(&mut self) {
-        for object in self.0.iter().filter_map(Weak::upgrade) {
-            object.settle(Err(ObjectError::Cancelled { key: object.key().clone() }));
-        }
-    }
-}
-
-/// Gives a value that was made again to those who wait for it.
-fn recovered(buffer: Recovering, result: Result<Finished, Ending>) {
-    let ending = match result {
-        // It came last, so it is in memory, unless it has left again; then it is on disk again, too.
-        Ok(Finished::Run(run)) => {
-            let held = run.take_outputs().pop();
-            let value = held.map(|held| block_on(poll_fn(|c| held.poll_pin(c)), std::thread::park));
-            return buffer.settle(value.expect("a run that makes one value has one output"));
-        }
-        Ok(Finished::Results(_)) => unreachable!("a run without hooks has no results"),
-        Err(ending) => ending,
-    };
-    match ending {
-        Ending::Failed(failure) => buffer.settle(Err(failure)),
-        // Dropping it tells who waits.
-        Ending::HookFailed | Ending::Cancelled => drop(buffer),
     }
 }
 
@@ -450,12 +426,12 @@ impl Handler<Report> for SchedulerActor {
     fn handle(&mut self, report: Report, context: &mut Self::Context) {
         let event = match report {
             Report::RunEnded { run } => Event::RunEnded { run },
-            Report::TaskFailed { run, ticket, worker, failure, retries } => {
+            Report::TaskFailed { run, ticket, worker, failure, retries, backoff, by_hook } => {
                 let Some(entry) = self.runs.get_mut(&run) else { return };
                 let task = ticket.task();
                 entry.returned.insert(task, ticket);
                 entry.failure = Some(failure);
-                Event::TaskFailed { run, task, worker, retries }
+                Event::TaskFailed { run, task, worker, retries, backoff, by_hook }
             }
         };
         self.happened(event, context);
@@ -482,10 +458,16 @@ impl Handler<WorkerLost> for SchedulerActor {
                 running.push(Running { run, task, repeatable });
             }
         }
-        self.workers.remove(&lost.worker);
-        if !self.closing {
-            self.happened(Event::WorkerLost { worker: lost.worker, running }, context);
+        let worker = lost.worker;
+        let was_relieved = self.stuck.threads.remove(&worker).is_some();
+        if self.closing {
+            return;
         }
+        if was_relieved {
+            return self.happened(Event::SeatFree { worker, running }, context);
+        }
+        self.workers.remove(&worker);
+        self.happened(Event::WorkerLost { worker, running }, context);
     }
 }
 
@@ -504,7 +486,8 @@ impl Handler<Close> for SchedulerActor {
         for run in runs {
             self.happened(Event::CancelRequested { run }, context);
         }
-        for (_, worker) in std::mem::take(&mut self.workers) {
+        let relieved = std::mem::take(&mut self.stuck.threads);
+        for (_, worker) in std::mem::take(&mut self.workers).into_iter().chain(relieved) {
             // A worker that is gone needs no telling.
             worker.do_send(Stop);
         }

@@ -1,9 +1,13 @@
-//! Why a task, and with it its run, failed. The engine keeps failures; it does not print them.
+//! Why a task failed. The engine keeps failures, conditions for a new attempt look at them; nothing here
+//! prints them.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::graph::{BoxError, CallError, Key};
+use super::function::{BoxError, CallError};
+use super::key::Key;
+use crate::value::Data;
 
 /// A task that failed for good, and what it failed with.
 ///
@@ -40,6 +44,39 @@ pub enum Cause {
     /// The task's value was moved to disk, could not be read back, and could not be made again; with
     /// the reason.
     Lost(Arc<str>),
+    /// An attempt of the task, or the whole run, took longer than this.
+    TimedOut {
+        /// The limit that was exceeded.
+        limit: Duration,
+    },
+}
+
+/// What stands in the place of a value that was not made, in a run that goes on when a task fails
+/// ([`OnError::Skip`](crate::OnError::Skip)): for the task that failed, and for all that needed it.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// The key that has no value.
+    pub key: Key,
+    /// What failed; its key is another one if this one was skipped.
+    pub failure: Failure,
+}
+
+impl Data for Missing {}
+
+impl Missing {
+    /// True if the task did not fail itself, but was skipped because an input of it was missing.
+    pub fn is_skipped(&self) -> bool {
+        self.failure.key.as_ref() != Some(&self.key)
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_skipped() {
+            write!(f, "task {:?} was skipped: ", self.key)?;
+        }
+        self.failure.fmt(f)
+    }
 }
 
 impl Failure {
@@ -58,8 +95,17 @@ impl Failure {
                 | CallError::List { .. }
                 | CallError::NestedAsync { .. } => None,
             },
-            Cause::Panic(_) | Cause::Hook { .. } | Cause::WorkerLost | Cause::Lost(_) => None,
+            Cause::Panic(_)
+            | Cause::Hook { .. }
+            | Cause::WorkerLost
+            | Cause::TimedOut { .. }
+            | Cause::Lost(_) => None,
         }
+    }
+
+    /// True if an attempt, or the whole run, took longer than its time limit.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.cause, Cause::TimedOut { .. })
     }
 }
 
@@ -77,6 +123,12 @@ impl fmt::Display for Failure {
             }
             Cause::WorkerLost => write!(f, "the worker of task {key} was lost")?,
             Cause::Lost(reason) => write!(f, "the value of {key} is lost: {reason}")?,
+            Cause::TimedOut { limit } if self.key.is_none() => {
+                write!(f, "the run took longer than its limit of {limit:?}")?;
+            }
+            Cause::TimedOut { limit } => {
+                write!(f, "task {key} took longer than its limit of {limit:?}")?;
+            }
         }
         if self.attempts > 1 {
             write!(f, " (after {} attempts)", self.attempts)?;
@@ -102,7 +154,7 @@ impl std::error::Error for Failure {
         match &self.cause {
             Cause::Call(_) => self.task_error()?.source(),
             Cause::Hook { error, .. } => error.source(),
-            Cause::Panic(_) | Cause::WorkerLost | Cause::Lost(_) => None,
+            Cause::Panic(_) | Cause::WorkerLost | Cause::TimedOut { .. } | Cause::Lost(_) => None,
         }
     }
 }
