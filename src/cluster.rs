@@ -13,6 +13,7 @@ use actix::{Actor, Addr, Arbiter, AsyncContext, Context, System};
 use futures::channel::oneshot::{self, Canceled};
 
 use crate::actors::callbacks::CallbackErrors;
+use crate::actors::history::History;
 use crate::actors::store::{Links, Shelf, Store};
 use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
@@ -180,6 +181,22 @@ impl ClusterBuilder {
         self
     }
 
+    /// How many events are remembered for [`Client::story`], 10,000 by default; the oldest ones are
+    /// forgotten first.
+    #[must_use]
+    pub fn history(mut self, events: usize) -> Self {
+        self.config.history.most = events;
+        self
+    }
+
+    /// Remembers the end of every task, however short; by default that of tasks that took 100 µs or
+    /// more. Each short task then costs a look at the clock and a short lock.
+    #[must_use]
+    pub fn history_of_every_task(mut self, every_task: bool) -> Self {
+        self.config.history.every_task = every_task;
+        self
+    }
+
     /// Whether values are compressed (LZ4) on their way to disk; by default they are not.
     #[must_use]
     pub fn spill_compression(mut self, compress: bool) -> Self {
@@ -226,8 +243,11 @@ impl ClusterBuilder {
         let host = Arc::new(Host { system, arbiters: Mutex::default() });
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
         let memory = Arc::new(Memory::new(workers, limits));
-        let shelf = Shelf::new(memory, workers, Disk::new(self.config.disk.clone()));
-        let crew = Arc::new(Crew::new());
+        let history = Arc::new(History::new(self.config.history));
+        let disk = Disk::new(self.config.disk.clone());
+        let shelf = Shelf::new(memory, workers, disk, Arc::clone(&history));
+        let crew = Arc::new(Crew::new(history));
+        let runs = Arc::clone(&crew);
 
         let store_address = StoreActor::start_in_arbiter(&control.handle(), {
             let (shelf, policy) = (Arc::clone(&shelf), self.config.eviction.policy());
@@ -275,7 +295,7 @@ impl ClusterBuilder {
             shelf.clean_leftovers();
         }
         scheduler.do_send(StartWorkers { count });
-        let client = Client::new(scheduler.clone(), registry_address, store, &host);
+        let client = Client::new(scheduler.clone(), registry_address, store, runs, &host);
         Ok(Cluster { client, host, background, scheduler, settings, shelf })
     }
 }

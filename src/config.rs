@@ -3,6 +3,7 @@
 use std::num::NonZero;
 
 use crate::actors::callbacks::CallbackErrors;
+use crate::actors::history::HistorySettings;
 use crate::spill::{DiskSettings, Eviction, MemoryLimit, Thresholds};
 
 /// How a cluster is set up.
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) thresholds: Thresholds,
     /// Which values move to disk first.
     pub(crate) eviction: Eviction,
+    /// What is remembered of what happened.
+    pub(crate) history: HistorySettings,
     /// Where values move to, and how.
     pub(crate) disk: DiskSettings,
 }
@@ -35,6 +38,7 @@ impl Default for Config {
             memory_limit: Ok(MemoryLimit::default()),
             thresholds: Thresholds::default(),
             eviction: Eviction::default(),
+            history: HistorySettings { most: 10_000, every_task: false },
             disk: DiskSettings::default(),
         }
     }

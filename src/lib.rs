@@ -74,15 +74,18 @@ pub mod value;
 pub use actors::callbacks::{
     Callback, CallbackBuilder, CallbackErrors, HookResult, ObjectRefs, PreState, RunView, TaskView,
 };
-pub use actors::store::{ObjectError, ObjectRef, StoreStats};
+pub use actors::history::{Event, Happening};
+pub use actors::store::{ObjectError, ObjectRef, Staying, StoreStats, StoredValue};
 pub use actors::{AskError, StateRef, WorkerStats};
-pub use client::{CallbackGuard, Canceller, Client, Request, RunHandle};
+pub use client::{
+    CallbackGuard, Canceller, Client, Explanation, Request, RunHandle, TaskExplanation,
+};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use delayed::{Delayed, DelayedArg, DelayedFn, DelayedList, IntoArg, IntoArgs, delayed};
 pub use diagnostics::{
     CacheCallback, CacheStats, Durations, LogCallback, SimpleCacheActor, TimerCallback,
 };
-pub use engine::{Holdings, OnError};
+pub use engine::{Holdings, OnError, TaskState};
 pub use error::Error;
 pub use graph::{
     Arg, Args, Argument, Backoff, BoxError, BoxFuture, CallError, Cause, Failure, Func, Function,

@@ -16,9 +16,10 @@ pub mod callbacks;
 mod scheduler;
 mod state;
 pub mod store;
-mod worker;
+pub(crate) mod worker;
 
 mod blocking;
+pub(crate) mod history;
 
 pub use callbacks::CallbackRegistry;
 pub use scheduler::{SchedulerActor, WorkerStats};

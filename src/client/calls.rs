@@ -9,9 +9,9 @@ use futures::channel::oneshot;
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
-use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, next_run};
+use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, next_run};
 use crate::actors::{
-    PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
+    Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
     WorkerStats, block_on, is_arbiter_thread, wait_for,
 };
 use crate::cluster::Host;
@@ -37,6 +37,8 @@ struct Shared {
     store: Store,
     /// What every run needs.
     resources: Resources,
+    /// Knows the runs that go on, and what happened lately.
+    crew: Arc<Crew>,
     host: Weak<Host>,
     /// How many callbacks are registered; changed before the registry is told.
     callbacks: AtomicUsize,
@@ -50,12 +52,14 @@ impl Client {
         scheduler: Addr<SchedulerActor>,
         registry: Addr<CallbackRegistry>,
         store: Store,
+        crew: Arc<Crew>,
         host: &Arc<Host>,
     ) -> Self {
         let shared = Shared {
             scheduler,
             registry,
             resources: store.shelf().resources(),
+            crew,
             store,
             host: Arc::downgrade(host),
             callbacks: AtomicUsize::new(0),
@@ -454,6 +458,16 @@ impl Client {
     pub fn worker_stats_blocking(&self) -> Result<WorkerStats, Error> {
         refuse_on_arbiter("worker_stats")?;
         block_on(self.worker_stats(), std::thread::park)
+    }
+
+    pub(super) fn crew(&self) -> &Crew {
+        &self.shared.crew
+    }
+
+    /// The large values of a key.
+    pub(super) async fn stored(&self, key: &Key) -> Result<Vec<StoredValue>, Error> {
+        let found = self.shared.store.find(key.clone()).await;
+        found.filter(|_| !self.is_closed()).ok_or_else(|| Kind::Closed.into())
     }
 
     fn is_closed(&self) -> bool {

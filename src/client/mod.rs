@@ -4,10 +4,12 @@
 //! the scheduler never waits for it. Nothing here schedules.
 
 mod calls;
+mod explain;
 mod handle;
 mod request;
 
 pub use calls::Client;
+pub use explain::{Explanation, TaskExplanation};
 pub use handle::{CallbackGuard, Canceller, RunHandle};
 pub use request::Request;
 

@@ -84,6 +84,11 @@ impl Guard {
         task_of(self.0.claim.swap(IDLE, Ordering::AcqRel))
     }
 
+    /// True if the call that goes on is that of `task`.
+    pub(super) fn is_in(&self, task: TaskId) -> bool {
+        task_of(self.0.claim.load(Ordering::Relaxed)) == Some(task)
+    }
+
     pub(super) fn is_entered(&self) -> bool {
         self.0.claim.load(Ordering::Relaxed) != IDLE
     }

@@ -152,6 +152,14 @@ impl Lane {
         }
     }
 
+    /// True if the task lies here.
+    pub(super) fn contains(&self, task: TaskId, roots: &[TaskId]) -> bool {
+        let ready = self.lock();
+        let claimed = &roots[ready.roots.start as usize..ready.roots.end as usize];
+        claimed.binary_search(&task).is_ok()
+            || ready.tasks.iter().any(|Reverse(other)| *other == task.0)
+    }
+
     /// True if the published numbers are those of the content.
     pub(super) fn is_consistent(&self, roots: &[TaskId]) -> bool {
         let ready = self.lock();

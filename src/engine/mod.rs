@@ -54,6 +54,6 @@ pub use ledger::{Holdings, Ledger};
 pub use memory::{Limits, Memory};
 pub use pace::Pace;
 pub use policy::{OnError, Policy};
-pub use run::{Completion, Gathering, Pins, Resources, Run, Status, Ticket};
+pub use run::{Completion, Gathering, Pins, Resources, Run, Status, TaskState, Ticket};
 pub use scheduler::{ALLOWED_LOSSES, Engine};
 pub use watch::Watch;

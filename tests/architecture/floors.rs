@@ -31,7 +31,8 @@ const ALONE: [&str; 2] = ["config", "error"];
 /// table of contents and names them all.
 ///
 /// `blocking` is what all of them wait with.
-const ACTORS: [&str; 6] = ["blocking", "state", "store", "callbacks", "worker", "scheduler"];
+const ACTORS: [&str; 7] =
+    ["blocking", "history", "state", "store", "callbacks", "worker", "scheduler"];
 
 fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|&(_, floor)| floor)

@@ -22,6 +22,7 @@ use super::callbacks::{
     BeginRun, Callback, CallbackRegistry, DoAside, EndRun, Ending, HookSet, RunHookFailed,
     TellError, TellRetry, Wanted,
 };
+use super::history::Happening;
 use super::store::Recover;
 use super::worker::{
     ActiveRun, AsyncActor, ForgetRun, Hooks, LostTask, Report, RunTasks, Stop, WorkerActor,
@@ -162,6 +163,8 @@ impl SchedulerActor {
 
     fn tell_retry(&mut self, run: RunId, task: TaskId, attempt: u32, context: &mut Context<Self>) {
         let Some(entry) = self.runs.get(&run) else { return };
+        let key = entry.active.run.plan().key(task);
+        self.settings.crew.history().note(Some(run), key, Happening::TriedAgain { attempt });
         if let Some(hooks) = &entry.active.hooks {
             hooks.retry(task);
             // If the registry is gone, the cluster ends.
@@ -179,6 +182,8 @@ impl SchedulerActor {
     fn condemn(&mut self, run: RunId, task: TaskId, attempts: u32, worker_lost: bool) {
         let Some(entry) = self.runs.get(&run) else { return };
         let failure = entry.failure(task, attempts, worker_lost);
+        let key = entry.active.run.plan().key(task);
+        self.settings.crew.history().note(Some(run), key, Happening::GivenUp { attempts });
         entry.active.run.condemn(task, failure.clone());
         if let Some(hooks) = &entry.active.hooks {
             // If the registry is gone, the cluster ends.
@@ -203,6 +208,8 @@ impl SchedulerActor {
                 (Status::Failed, Err(Ending::Failed(failure)))
             }
             RunOutcome::Failed { task, attempts, worker_lost } => {
+                let key = active.run.plan().key(task);
+                self.settings.crew.history().note(Some(run), key, Happening::GivenUp { attempts });
                 (Status::Failed, Err(Ending::Failed(entry.failure(task, attempts, worker_lost))))
             }
         };
@@ -299,6 +306,7 @@ impl SchedulerActor {
             reports: scheduler.recipient(),
             futures: self.futures.clone().recipient(),
             has_futures: AtomicBool::new(false),
+            history: Arc::clone(self.settings.crew.history()),
         });
         let on_error = active.run.policy().on_error;
         self.watch(&active, context);

@@ -263,7 +263,7 @@ impl Buffer {
     }
 
     fn is_lost(&self, failure: Failure) {
-        self.shelf.is_lost(self.bytes);
+        self.shelf.is_lost(self, &failure);
         self.settle(State::Lost(failure));
     }
 

@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 
+use super::history::Happening;
 pub(crate) use buffer::Buffer;
 use buffer::{Leave, Written};
 use io::Urgency;
@@ -51,8 +52,8 @@ pub struct StoreActor {
     policy: Box<dyn EvictionPolicy>,
     /// The buffers in `policy`, by number.
     candidates: HashMap<u64, Candidate>,
-    /// The buffers that can never leave, by number.
-    staying: BTreeMap<u64, Weak<Buffer>>,
+    /// All buffers, by number; some of them may have been released.
+    known: BTreeMap<u64, Weak<Buffer>>,
     /// How many writes are under way.
     writing: usize,
     /// True while nothing is written because the last write failed.
@@ -75,7 +76,7 @@ impl StoreActor {
             objects: BTreeMap::new(),
             policy,
             candidates: HashMap::new(),
-            staying: BTreeMap::new(),
+            known: BTreeMap::new(),
             writing: 0,
             suspended: false,
             patience: Duration::ZERO,
@@ -93,9 +94,8 @@ impl StoreActor {
 
     fn adopt(&mut self, buffer: Arc<Buffer>) {
         let id = buffer.id();
-        if buffer.stays() {
-            self.staying.insert(id, Arc::downgrade(&buffer));
-        } else {
+        self.known.entry(id).or_insert_with(|| Arc::downgrade(&buffer));
+        if !buffer.stays() {
             self.policy.insert(id, Item { bytes: buffer.bytes(), cost: buffer.cost() });
             let candidate = Candidate { buffer: Arc::downgrade(&buffer), used: buffer.used() };
             self.candidates.insert(id, candidate);
@@ -112,11 +112,10 @@ impl StoreActor {
 
     /// Buffers are released without a word to the store, so now and then it looks who is left.
     fn forget_released(&mut self) {
-        self.staying.retain(|_, buffer| buffer.strong_count() > 0);
-        let alive = self.shelf.buffers();
-        if self.candidates.len() <= 2 * alive + 1024 {
+        if self.known.len() <= 2 * self.shelf.buffers() + 1024 {
             return;
         }
+        self.known.retain(|_, buffer| buffer.strong_count() > 0);
         let policy = &mut self.policy;
         self.candidates.retain(|id, candidate| {
             let lives = candidate.buffer.strong_count() > 0;
@@ -237,7 +236,14 @@ impl Handler<Wrote> for StoreActor {
         match written {
             Written::Left | Written::Pinned => self.patience = Duration::ZERO,
             Written::Released => {}
-            Written::Failed(error) => self.write_failed(&error, context),
+            Written::Failed(error) => {
+                if let Some(buffer) = buffer.upgrade() {
+                    let reason = error.to_string();
+                    self.shelf.note(&buffer, Happening::NotSpilled { reason });
+                    self.let_go(buffer);
+                }
+                self.write_failed(&error, context);
+            }
         }
         // One that has left is not a candidate again before it comes back.
         if let Some(buffer) = buffer.upgrade() {
@@ -324,6 +330,40 @@ impl Handler<Release> for StoreActor {
 #[rtype(result = "StoreStats")]
 pub(crate) struct ReadStats;
 
+/// Asks where the large values of a key are.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<StoredValue>")]
+pub(crate) struct FindValues {
+    pub(crate) key: Key,
+}
+
+/// A large value in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredValue {
+    /// Its size in memory, in bytes.
+    pub bytes: u64,
+    /// Whether it is there, or on disk.
+    pub in_memory: bool,
+}
+
+impl Handler<FindValues> for StoreActor {
+    type Result = MessageResult<FindValues>;
+
+    fn handle(&mut self, FindValues { key }: FindValues, _: &mut Self::Context) -> Self::Result {
+        self.take_in();
+        let mut found = Vec::new();
+        for buffer in self.known.values().filter_map(Weak::upgrade) {
+            if *buffer.key() == key {
+                let (bytes, in_memory) = (buffer.bytes(), buffer.is_here());
+                found.push(StoredValue { bytes, in_memory });
+            }
+            self.let_go(buffer);
+        }
+        MessageResult(found)
+    }
+}
+
 /// What the store holds, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -363,14 +403,14 @@ pub struct Staying {
 }
 
 impl Handler<ReadStats> for StoreActor {
-    type Result = actix::MessageResult<ReadStats>;
+    type Result = MessageResult<ReadStats>;
 
     fn handle(&mut self, _: ReadStats, _: &mut Self::Context) -> Self::Result {
         self.take_in();
         let (shelf, counts) = (&self.shelf, self.shelf.counts());
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let memory = shelf.memory();
-        actix::MessageResult(StoreStats {
+        MessageResult(StoreStats {
             holdings: memory.ledger().holdings(),
             objects: self.objects.values().cloned().collect(),
             memory_limit: memory.limits().map(|limits| limits.limit),
@@ -387,13 +427,14 @@ impl Handler<ReadStats> for StoreActor {
 
 impl StoreActor {
     fn staying(&self) -> Vec<Staying> {
-        let buffers = self.staying.values().filter_map(Weak::upgrade);
-        let mut staying: Vec<Staying> = buffers
-            .filter_map(|buffer| {
+        let mut staying = Vec::new();
+        for buffer in self.known.values().filter_map(Weak::upgrade) {
+            if let Some(type_name) = buffer.type_name().filter(|_| buffer.stays()) {
                 let (key, bytes) = (buffer.key().clone(), buffer.bytes());
-                Some(Staying { key, type_name: buffer.type_name()?, bytes })
-            })
-            .collect();
+                staying.push(Staying { key, type_name, bytes });
+            }
+            self.let_go(buffer);
+        }
         staying.sort_by(|a, b| (b.bytes, &a.key).cmp(&(a.bytes, &b.key)));
         staying
     }
@@ -435,6 +476,10 @@ impl Store {
         let (object_ref, object) = self.pending(key, None);
         object.fill(value);
         object_ref
+    }
+
+    pub(crate) async fn find(&self, key: Key) -> Option<Vec<StoredValue>> {
+        self.addr.send(FindValues { key }).await.ok()
     }
 
     pub(crate) async fn stats(&self) -> Option<StoreStats> {

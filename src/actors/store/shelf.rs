@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use actix::{Addr, Recipient};
 
+use super::super::history::{Happening, History};
 use super::buffer::{Buffer, Lineage, Place, Written};
 use super::io::{Io, Urgency};
 use super::trim;
 use super::{Pressed, Recover, Spilled, StoreActor, TakeIn, Wrote};
-use crate::engine::{Held, Keeper, Kept, LARGE, Made, Memory, Resources, Run, WorkerId};
+use crate::engine::{Failure, Held, Keeper, Kept, LARGE, Made, Memory, Resources, Run, WorkerId};
 use crate::graph::{Key, Plan};
 use crate::spill::{Disk, SpillError, SpillFile};
 use crate::value::Value;
@@ -41,6 +42,7 @@ pub(crate) struct Shelf {
     /// Buffers that the actor has not seen yet.
     intake: Mutex<Vec<Weak<Buffer>>>,
     counts: Counts,
+    history: Arc<History>,
     /// Bytes of the values that were freed because they moved to disk.
     freed: AtomicU64,
     /// True once the cluster ends.
@@ -75,7 +77,12 @@ pub(super) struct Counts {
 }
 
 impl Shelf {
-    pub(crate) fn new(memory: Arc<Memory>, workers: usize, disk: Disk) -> Arc<Self> {
+    pub(crate) fn new(
+        memory: Arc<Memory>,
+        workers: usize,
+        disk: Disk,
+        history: Arc<History>,
+    ) -> Arc<Self> {
         /// More threads than these only make a disk seek.
         const MOST_THREADS: usize = 4;
         Arc::new_cyclic(|this| Self {
@@ -87,6 +94,7 @@ impl Shelf {
             uses: AtomicU64::new(0),
             intake: Mutex::default(),
             counts: Counts::default(),
+            history,
             freed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             links: OnceLock::new(),
@@ -249,6 +257,7 @@ impl Shelf {
 
     /// Tells that a value has moved to disk.
     pub(super) fn tell_spilled(&self, buffer: &Buffer) {
+        self.note(buffer, Happening::Spilled { bytes: buffer.bytes() });
         if let Some(links) = self.links.get() {
             let key = buffer.key().clone();
             let spilled = Spilled { run: buffer.run(), key, bytes: buffer.bytes() };
@@ -270,8 +279,14 @@ impl Shelf {
         self.memory.refresh();
     }
 
+    /// Notes what happened to a value.
+    pub(super) fn note(&self, buffer: &Buffer, what: Happening) {
+        self.history.note(buffer.run(), buffer.key(), what);
+    }
+
     /// A value has come back.
     pub(super) fn came_back(&self, buffer: &Arc<Buffer>, bytes: u64) {
+        self.note(buffer, Happening::Restored { bytes });
         self.is_no_longer_away(bytes);
         self.memory.ledger().add(0, signed(bytes));
         self.intake.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(buffer));
@@ -282,8 +297,9 @@ impl Shelf {
     }
 
     /// A value is lost that was on disk.
-    pub(super) fn is_lost(&self, bytes: u64) {
-        self.is_no_longer_away(bytes);
+    pub(super) fn is_lost(&self, buffer: &Buffer, failure: &Failure) {
+        self.note(buffer, Happening::Lost { reason: failure.to_string() });
+        self.is_no_longer_away(buffer.bytes());
         self.counts.lost.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -310,6 +326,7 @@ impl Shelf {
 
     /// Lets a value be made again whose file cannot be read. Called on an I/O thread.
     pub(super) fn make_again(&self, buffer: &Arc<Buffer>, error: &SpillError) {
+        self.note(buffer, Happening::Unreadable { reason: error.to_string() });
         let lost = || buffer.made_again(Err(buffer.lost(error)));
         let (Some(Lineage { plan, task, .. }), Some(links)) = (buffer.lineage(), self.links.get())
         else {
@@ -337,7 +354,7 @@ pub(crate) struct Recovering(Option<Arc<Buffer>>);
 
 impl Recovering {
     /// The value was made again, or cannot be had.
-    pub(crate) fn settle(mut self, value: Result<Value, crate::engine::Failure>) {
+    pub(crate) fn settle(mut self, value: Result<Value, Failure>) {
         if let Some(buffer) = self.0.take() {
             buffer.made_again(value);
         }

@@ -1,12 +1,15 @@
 //! [`ActiveRun`]: a run with what workers need beside its engine state.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Message, Recipient};
 
 use super::super::callbacks::{AllSubmitted, HookSet, RunHookFailed};
+use super::super::contained_panic_message;
+use super::super::history::{Happening, History};
 use super::asynchronous::AwaitTask;
 use crate::engine::{Failure, Run, RunId, TaskId, Ticket, WorkerId};
 use crate::graph::{Backoff, Missing};
@@ -22,6 +25,8 @@ pub(crate) struct ActiveRun {
     pub(crate) futures: Recipient<AwaitTask>,
     /// True once a future was handed over.
     pub(crate) has_futures: AtomicBool,
+    /// Where it is noted what happens to tasks.
+    pub(crate) history: Arc<History>,
 }
 
 /// The callbacks of a run, for a run that has some.
@@ -109,7 +114,12 @@ impl ActiveRun {
     /// Notes that a task is not called: `missing` stands for its value. One that failed itself was
     /// taken on before; no hook hears of one that is skipped, but it counts as taken on.
     pub(super) fn skipped(&self, task: TaskId, missing: &Value) {
-        let is_skipped = missing.downcast_ref::<Missing>().is_some_and(Missing::is_skipped);
+        let missing = missing.downcast_ref::<Missing>();
+        let is_skipped = missing.is_some_and(Missing::is_skipped);
+        if let Some(missing) = missing.filter(|_| is_skipped) {
+            let cause = told(&missing.failure);
+            self.note(task, Happening::Skipped { cause });
+        }
         if let Some(hooks) = &self.hooks
             && is_skipped
             && !hooks.is_retried(task)
@@ -118,8 +128,24 @@ impl ActiveRun {
         }
     }
 
+    /// Notes an attempt that failed. Not to be called on the scheduler's arbiter for an error of a user.
+    pub(super) fn failed(&self, task: TaskId, failure: &Failure) {
+        self.note(task, Happening::Failed { error: told(failure) });
+    }
+
+    fn note(&self, task: TaskId, what: Happening) {
+        self.history.note(Some(self.run.id()), self.run.plan().key(task), what);
+    }
+
     pub(super) fn report(&self, report: Report) {
         // If the scheduler is gone, the cluster ends and nobody waits for the run.
         self.reports.do_send(report);
     }
+}
+
+/// What a failure says. An error of a user's may panic when it is asked.
+fn told(failure: &Failure) -> String {
+    catch_unwind(AssertUnwindSafe(|| failure.to_string())).unwrap_or_else(|panic| {
+        format!("its error cannot be shown: {}", contained_panic_message(panic))
+    })
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use super::super::history::History;
 use super::active::ActiveRun;
 use crate::engine::{RunId, WorkerId};
 
@@ -35,6 +36,7 @@ pub(crate) struct Crew {
     sleeping: AtomicUsize,
     /// Threads that wait inside a task.
     waiting: Mutex<Vec<Thread>>,
+    history: Arc<History>,
     /// The origin of the clock that workers and those who watch them share.
     began: Instant,
 }
@@ -45,7 +47,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Crew {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(history: Arc<History>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of the cluster's clock")]
         let began = Instant::now();
         Self {
@@ -54,6 +56,7 @@ impl Crew {
             sleepers: Mutex::default(),
             sleeping: AtomicUsize::new(0),
             waiting: Mutex::default(),
+            history,
             began,
         }
     }
@@ -61,6 +64,11 @@ impl Crew {
     /// How long the cluster has been there.
     pub(crate) fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// What happened lately.
+    pub(crate) fn history(&self) -> &Arc<History> {
+        &self.history
     }
 
     /// The active runs, with the version of the list.

@@ -20,6 +20,7 @@ pub(crate) fn fail_task(active: &ActiveRun, ticket: Ticket, worker: WorkerId, ca
     let run = &active.run;
     let task = ticket.task();
     let failure = Failure::new(run.plan().key(task).clone(), cause);
+    active.failed(task, &failure);
     let retries = if may_be_tried_again(run, task, &failure) { run.retries(task) } else { 0 };
     active.report(Report::TaskFailed {
         run: run.id(),
@@ -34,6 +35,7 @@ pub(crate) fn fail_task(active: &ActiveRun, ticket: Ticket, worker: WorkerId, ca
 
 /// Reports a task whose hook failed: that is no fault of the task, so it is not tried again.
 pub(super) fn fail_by_hook(active: &ActiveRun, ticket: Ticket, worker: WorkerId, failure: Failure) {
+    active.failed(ticket.task(), &failure);
     active.report(Report::TaskFailed {
         run: active.run.id(),
         ticket,

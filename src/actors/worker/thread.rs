@@ -217,10 +217,12 @@ impl WorkerThread {
         }
         let mut pace = Pace::new(self.look());
         let mut next = Some(first);
+        let notes_all = self.crew.history().notes_every_task();
         while let Some(ticket) = next {
             if !run.is_running() {
                 return;
             }
+            let task = ticket.task();
             if self.is_stopped() {
                 return run.put_back(self.id, ticket);
             }
@@ -239,11 +241,14 @@ impl WorkerThread {
                     completion.next
                 }
             };
-            if pace.count() {
+            if pace.count() || notes_all {
                 let now = self.look();
                 let (tasks, elapsed) = pace.look(now);
                 run.measured(tasks, elapsed);
                 self.refresh(run, now);
+                if tasks == 1 {
+                    self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
+                }
                 self.share(run);
                 let waited_for = several || self.crew.version() != version;
                 if (waited_for && pace.turn_is_over()) || self.is_stopped() {

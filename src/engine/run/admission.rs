@@ -166,14 +166,20 @@ impl Run {
 
     /// Lets a task start, if there is room for what it adds.
     fn admit(&self, task: TaskId) -> Option<Ticket> {
-        let made = self.memory.expected(&self.plan.key(task).prefix());
-        let added = made.saturating_sub(self.ends_with(task));
+        let added = self.added_by(task);
         if added == 0 {
             return Some(self.ticket(task));
         }
         let reserved = self.memory.reserve(added)?;
         self.held_back.reserved.fetch_add(reserved.bytes(), Ordering::Relaxed);
         Some(Ticket { reserved, ..self.ticket(task) })
+    }
+
+    /// How many bytes a task is expected to add to what is held. To be asked for a task whose inputs are
+    /// there, by whoever has the right to run it.
+    fn added_by(&self, task: TaskId) -> u64 {
+        let made = self.memory.expected(&self.plan.key(task).prefix());
+        made.saturating_sub(self.ends_with(task))
     }
 
     /// Gives back the room that a task has, when it ends or does not go on for now.

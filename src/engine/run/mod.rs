@@ -7,6 +7,7 @@
 //! the same code is driven by worker threads and by the simulation.
 
 mod admission;
+mod state;
 mod taking;
 mod values;
 
@@ -30,6 +31,7 @@ use crate::graph::Plan;
 use crate::value::Value;
 use admission::HeldBack;
 
+pub use state::TaskState;
 pub use values::{Gathering, Pins};
 
 /// The shared state of one run of a plan.
