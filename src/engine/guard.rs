@@ -54,6 +54,13 @@ pub struct Claim {
     ticket: Ticket,
 }
 
+impl Claim {
+    /// The task that the worker is in.
+    pub fn task(&self) -> TaskId {
+        self.ticket.task()
+    }
+}
+
 impl Guard {
     pub(super) fn new() -> Self {
         let call = Call {

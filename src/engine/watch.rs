@@ -19,8 +19,8 @@ impl Watch {
         Self { is_eager: true, ..Self::default() }
     }
 
-    /// For how long nobody has started a task of the run.
-    pub(super) fn stalled(&mut self, run: &Run, now: Duration) -> Duration {
+    /// For how long nobody has started a task of the run, as far as this watch has seen.
+    pub fn stalled(&mut self, run: &Run, now: Duration) -> Duration {
         if self.is_eager {
             return Duration::MAX;
         }

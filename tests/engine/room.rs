@@ -111,6 +111,9 @@ fn roots_are_held_back_when_there_is_no_room_and_go_on_when_there_is() {
     assert!(room.bench.next(0).is_none());
     assert_eq!(room.bench.run.held_back(), 1);
     assert!(room.attic.calls_for_room.load(Ordering::Relaxed) > 0);
+    let impatient = room.bench.run.next_over_limit().expect("the one that was held back");
+    assert_eq!((room.name(&impatient).as_str(), room.bench.run.held_back()), ("block-4", 0));
+    room.bench.run.put_back(WorkerId(0), impatient);
     assert!(room.do_task(0, alone).is_some(), "again one goes on alone");
     assert_eq!(room.bytes(), 4 * BLOCK);
 

@@ -35,6 +35,11 @@ pub(crate) struct Counts {
     pub(crate) condemned: u64,
     pub(crate) without_value: u64,
     pub(crate) incomplete: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) relieved: u64,
+    pub(crate) shortages: u64,
+    pub(crate) came_back: u64,
+    pub(crate) overdue: u64,
     pub(crate) lost_idle: u64,
     pub(crate) lost_in_task: u64,
     pub(crate) awaited: u64,
@@ -70,7 +75,7 @@ impl History {
             RunOutcome::Failed { worker_lost: true, .. } => counts.failed_by_loss += 1,
             RunOutcome::HookFailed => counts.hooks_failed += 1,
             RunOutcome::Incomplete => counts.incomplete += 1,
-            RunOutcome::Overdue => {}
+            RunOutcome::Overdue => counts.overdue += 1,
             RunOutcome::Cancelled => counts.cancelled += 1,
         }
         self.ends.insert(run, (at, outcome));
@@ -110,7 +115,7 @@ impl Counts {
         counts.filter(|(_, count)| **count == 0).map(|(name, _)| name).collect()
     }
 
-    fn all_mut(&mut self) -> [(&'static str, &mut u64); 18] {
+    fn all_mut(&mut self) -> [(&'static str, &mut u64); 23] {
         [
             ("starts", &mut self.starts),
             ("tasks taken from others", &mut self.taken),
@@ -120,6 +125,11 @@ impl Counts {
             ("failures that were outlived", &mut self.condemned),
             ("tasks that ended without a value", &mut self.without_value),
             ("runs that were incomplete", &mut self.incomplete),
+            ("tasks over their limit", &mut self.timed_out),
+            ("workers relieved", &mut self.relieved),
+            ("workers that nobody could relieve", &mut self.shortages),
+            ("calls that came back late", &mut self.came_back),
+            ("runs over their limit", &mut self.overdue),
             ("idle workers lost", &mut self.lost_idle),
             ("workers lost in a task", &mut self.lost_in_task),
             ("asynchronous tasks", &mut self.awaited),

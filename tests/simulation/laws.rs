@@ -6,13 +6,15 @@
 use std::sync::{Arc, Weak};
 
 use mobula::engine::{
-    ALLOWED_LOSSES, Command, Completion, Event, Ledger, Run, RunId, RunOutcome, Status, WorkerId,
+    ALLOWED_LOSSES, Command, Completion, Event, Ledger, Run, RunId, RunOutcome, Running, Status,
+    WorkerId, spares,
 };
 use mobula::{Missing, OnError, Results, TaskId, Value};
 
 use crate::plan::Datum;
 use crate::scenario::{Scenario, Submission};
 use crate::sheet::{Fate, Sheet, State};
+use crate::world::worker_id;
 
 /// The account of a world.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Laws {
     workers: Vec<Option<(RunId, TaskId)>>,
     /// By worker: whether the engine knows of it.
     known: Vec<bool>,
+    /// The number under which asynchronous tasks end.
+    nobody: WorkerId,
     /// True if there is one worker and nothing unusual happens.
     ordered: bool,
     /// What all runs hold: values and bytes.
@@ -34,10 +38,12 @@ pub(crate) struct Laws {
 impl Laws {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let workers = scenario.joins.len();
+        let numbers = workers + 1 + spares(workers).len();
         Self {
             sheets: scenario.submissions.iter().map(|_| None).collect(),
-            workers: vec![None; workers],
-            known: vec![false; workers],
+            workers: vec![None; numbers],
+            known: vec![false; numbers],
+            nobody: worker_id(workers),
             ordered: workers == 1 && scenario.is_plain(),
             held: (0, 0),
             ending: Vec::new(),
@@ -143,6 +149,19 @@ impl Laws {
         assert_eq!(run.is_running(), went_on && !last, "law: the last task ends its run");
     }
 
+    /// A task was taken away from a worker, because its call takes too long.
+    pub(crate) fn overdue(&mut self, worker: WorkerId, run: RunId, task: TaskId) {
+        let was_in = self.workers[worker.index()].take();
+        assert_eq!(was_in, Some((run, task)), "law: only what a worker is in is taken from it");
+        self.failed(run, task);
+    }
+
+    /// A worker has joined: nobody else works under its number.
+    pub(crate) fn joined(&self, worker: WorkerId, is_there: bool) {
+        let busy = self.workers[worker.index()].is_some();
+        assert!(!busy && !is_there, "law: a number has one worker ({worker:?})");
+    }
+
     /// The loss of a worker is noticed. Answers what it was in.
     pub(crate) fn lost(&mut self, worker: WorkerId) -> Option<(RunId, TaskId)> {
         let (run, task) = self.workers[worker.index()].take()?;
@@ -164,33 +183,16 @@ impl Laws {
         match event {
             Event::WorkerJoined { worker } => self.known[worker.index()] = true,
             Event::WorkerLost { worker, running } => {
-                self.known[worker.index()] = false;
-                for sheet in self.sheets.iter_mut().flatten() {
-                    sheet.starter = sheet.starter.filter(|starter| starter != worker);
-                }
-                for lost in running {
-                    let sheet = self.sheet_mut(lost.run);
-                    let trouble = &mut sheet.tasks[lost.task.index()];
-                    assert_eq!(
-                        lost.repeatable, !trouble.gave_away,
-                        "law: a task can run again while its inputs are there ({:?})",
-                        lost.task
-                    );
-                    trouble.heard_losses += 1;
-                    let attempts = trouble.heard_failures + trouble.heard_losses;
-                    if !lost.repeatable {
-                        let (task, worker_lost) = (lost.task, true);
-                        let failed = RunOutcome::Failed { task, attempts, worker_lost };
-                        sheet.reasons.push(failed);
-                    } else if trouble.heard_losses >= ALLOWED_LOSSES {
-                        sheet.fails(lost.task, true);
-                    }
-                }
+                self.gone(*worker);
+                self.heard_lost(running);
             }
-            Event::DelayEnded { .. }
-            | Event::RunOverdue { .. }
-            | Event::WorkerStuck { .. }
-            | Event::SeatFree { .. } => {}
+            Event::SeatFree { worker, running } => {
+                let known = self.known[worker.index()];
+                assert!(!known, "law: a number is free when its worker is gone ({worker:?})");
+                self.heard_lost(running);
+            }
+            Event::RunOverdue { run } => self.sheet_mut(*run).reasons.push(RunOutcome::Overdue),
+            Event::DelayEnded { .. } | Event::WorkerStuck { .. } => {}
             Event::TaskFailed { run, task, retries, .. } => {
                 let sheet = self.sheet_mut(*run);
                 let trouble = &mut sheet.tasks[task.index()];
@@ -218,12 +220,44 @@ impl Laws {
         }
     }
 
+    /// The engine is about to hear what a worker that is gone was in.
+    fn heard_lost(&mut self, running: &[Running]) {
+        for lost in running {
+            let sheet = self.sheet_mut(lost.run);
+            let trouble = &mut sheet.tasks[lost.task.index()];
+            assert_eq!(
+                lost.repeatable, !trouble.gave_away,
+                "law: a task can run again while its inputs are there ({:?})",
+                lost.task
+            );
+            trouble.heard_losses += 1;
+            let attempts = trouble.heard_failures + trouble.heard_losses;
+            if !lost.repeatable {
+                let (task, worker_lost) = (lost.task, true);
+                let failed = RunOutcome::Failed { task, attempts, worker_lost };
+                sheet.reasons.push(failed);
+            } else if trouble.heard_losses >= ALLOWED_LOSSES {
+                sheet.fails(lost.task, true);
+            }
+        }
+    }
+
+    /// The engine does not count on a worker any more.
+    fn gone(&mut self, worker: WorkerId) {
+        self.known[worker.index()] = false;
+        for sheet in self.sheets.iter_mut().flatten() {
+            sheet.starter = sheet.starter.filter(|starter| *starter != worker);
+        }
+    }
+
     /// The engine has commanded something.
     pub(crate) fn commanded(&mut self, command: &Command) {
         match command {
-            Command::ReplaceWorker { .. }
-            | Command::RelieveWorker { .. }
-            | Command::TellShortage { .. } => {}
+            Command::ReplaceWorker { .. } | Command::TellShortage { .. } => {}
+            Command::RelieveWorker { worker, seat } => {
+                assert!(!self.known[seat.index()], "law: a number has one worker ({seat:?})");
+                self.gone(*worker);
+            }
             Command::Condemn { run, task, attempts, .. } => {
                 let entry = &mut self.living(*run).tasks[task.index()];
                 let tried = entry.heard_failures + entry.heard_losses;
@@ -353,8 +387,7 @@ impl Laws {
             return;
         }
         // Seen from the lane of asynchronous tasks, all but what lies there.
-        let nobody = u32::try_from(self.workers.len()).expect("there are few workers");
-        let seen = run.available_to(WorkerId(nobody)) as usize;
+        let seen = run.available_to(self.nobody) as usize;
         let Sheet { ready, synchronous, .. } = *self.sheet(run.id());
         let fits = seen == ready || (seen < ready && !synchronous);
         assert!(fits, "law: what is ready is found: {seen} of {ready} ({:?})", run.id());

@@ -51,6 +51,10 @@ pub(crate) struct Submission {
     pub(crate) hook_fails: Option<u64>,
     /// What a task that failed for good means to the others.
     pub(crate) on_error: OnError,
+    /// How long an attempt of a task may take.
+    pub(crate) task_limit: Option<u64>,
+    /// When the run is over its own limit.
+    pub(crate) overdue: Option<u64>,
 }
 
 impl Submission {
@@ -64,6 +68,8 @@ impl Submission {
             cancels: Vec::new(),
             hook_fails: None,
             on_error: OnError::Raise,
+            task_limit: None,
+            overdue: None,
         }
     }
 
@@ -71,6 +77,12 @@ impl Submission {
     pub(crate) fn work(&self) -> u64 {
         let scripts = self.blueprint.nodes.iter().map(|node| &node.script);
         scripts.map(|script| script.duration + script.awaited.unwrap_or(0)).sum()
+    }
+
+    /// What the longest call takes.
+    pub(crate) fn longest(&self) -> u64 {
+        let scripts = self.blueprint.nodes.iter().map(|node| &node.script);
+        scripts.map(|script| script.duration).max().unwrap_or(0)
     }
 
     /// True if a task that is needed fails for good, whoever runs it.
@@ -84,6 +96,8 @@ impl Submission {
         let plain = |script: &Script| script.fails == 0 && script.awaited.is_none();
         self.cancels.is_empty()
             && self.hook_fails.is_none()
+            && self.task_limit.is_none()
+            && self.overdue.is_none()
             && self.blueprint.nodes.iter().all(|node| plain(&node.script))
     }
 }
@@ -149,6 +163,14 @@ impl Scenario {
         // Drawn last, so a seed stays the world that it was before runs could outlive failures.
         for submission in &mut scenario.submissions {
             submission.on_error = rng.pick(&[OnError::Raise, OnError::Skip, OnError::Collect]);
+        }
+        let (limits, horizon) = (rng.pick(&[0, 0, 30, 100]), scenario.horizon());
+        for submission in &mut scenario.submissions {
+            let most = 2 * submission.longest();
+            submission.task_limit =
+                rng.chance(limits).then(|| rng.between(most / 16 + 1, most + 1));
+            let at = submission.at + rng.between(0, horizon);
+            submission.overdue = rng.chance(limits / 5).then_some(at);
         }
         scenario
     }

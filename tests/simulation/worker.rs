@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use mobula::engine::{Event, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId};
+use mobula::engine::{Claim, Event, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId};
 use mobula::{BoxFuture, Outcome, TaskId, Value};
 
 use crate::history::Entry;
 use crate::laws::index;
 use crate::plan::Script;
-use crate::world::{What, World, worker_id};
+use crate::world::{What, World};
 
 /// A worker of a world.
 #[derive(Default)]
@@ -41,10 +41,17 @@ enum State {
 /// The task that a worker is in.
 struct Busy {
     run: Arc<Run>,
-    ticket: Ticket,
+    held: Held,
     pace: Pace,
     /// What the call came to, if it was made at the beginning.
     called: Option<Called>,
+}
+
+/// By what right a worker is in a task.
+enum Held {
+    Ticket(Ticket),
+    /// A call that has a time limit, with inputs of its own until it is made.
+    Claim(Claim, Vec<Value>),
 }
 
 /// What a call came to.
@@ -59,6 +66,8 @@ pub(super) struct Awaited {
     run: Arc<Run>,
     ticket: Ticket,
     future: BoxFuture,
+    /// True if it is not ready yet, and is dropped now because it takes too long.
+    is_overdue: bool,
 }
 
 impl Worker {
@@ -182,6 +191,9 @@ impl World<'_> {
         self.progress = self.now;
         run.start(worker, &ticket);
         let Script { duration, answer, .. } = *self.script(&run, task);
+        let attempt = u64::from(self.laws.sheet(run.id()).tasks[task.index()].failures) + 1;
+        // Where time is limited, the next attempt has a chance.
+        let duration = if run.needs_care() { duration / attempt } else { duration };
         let missing = run.verdict(&ticket);
         self.laws.judged(&run, task, missing.as_ref());
         let called = match answer {
@@ -193,10 +205,17 @@ impl World<'_> {
                 self.history.counts.answered += 1;
                 Some(Called::Value(Value::new(number)))
             }
+            None if run.time_limit(task).is_some() => None,
             None => self.rng.chance(50).then(|| self.call(worker, &run, &ticket)),
         };
+        let held = if called.is_none() && run.time_limit(task).is_some() {
+            let inputs = run.inputs(&ticket, &mut Pins::default());
+            Held::Claim(run.enter(worker, ticket, self.clock()), inputs)
+        } else {
+            Held::Ticket(ticket)
+        };
         let busy = self.worker(worker);
-        busy.state = State::Busy(Box::new(Busy { run, ticket, pace, called }));
+        busy.state = State::Busy(Box::new(Busy { run, held, pace, called }));
         busy.doing += 1;
         let doing = busy.doing;
         self.arrange(duration.max(1), What::EndTask(worker, doing));
@@ -206,10 +225,23 @@ impl World<'_> {
         let task = ticket.task();
         let keeps_inputs = self.scenario.keeps_inputs || run.retries(task) > 0;
         self.laws.called(run, task, keeps_inputs);
-        match run
-            .call(worker, ticket, keeps_inputs, &mut Pins::default())
-            .expect("blueprints hold good calls")
-        {
+        let outcome = run.call(worker, ticket, keeps_inputs, &mut Pins::default());
+        let outcome = outcome.expect("blueprints hold good calls");
+        self.called(run, task, outcome)
+    }
+
+    /// A worker comes out of a call, and its task was taken away meanwhile.
+    fn comes_back(&mut self, worker: WorkerId) {
+        self.history.counts.came_back += 1;
+        if !self.relieved.remove(&worker) {
+            return self.look_around(worker);
+        }
+        self.worker(worker).dies();
+        self.send(What::Hear(Event::SeatFree { worker, running: Vec::new() }));
+    }
+
+    fn called(&self, run: &Run, task: TaskId, outcome: Outcome) -> Called {
+        match outcome {
             Outcome::Later(future) => Called::Later(future),
             Outcome::Ready(_) if self.fails(run, task) => Called::Failed,
             Outcome::Ready(value) => Called::Value(value),
@@ -223,9 +255,22 @@ impl World<'_> {
         let State::Busy(busy) = std::mem::take(&mut self.worker(worker).state) else {
             unreachable!("a worker that ends a task was in it")
         };
-        let Busy { run, ticket, mut pace, called } = *busy;
+        let Busy { run, held, mut pace, mut called } = *busy;
         self.worker(worker).state = State::Idle;
         self.progress = self.now;
+        let ticket = match held {
+            Held::Ticket(ticket) => ticket,
+            Held::Claim(claim, inputs) => {
+                // The world waits for no call, so it is made when its time is over.
+                let task = claim.task();
+                let outcome = run.call_with(task, inputs).expect("blueprints hold good calls");
+                let Some(ticket) = run.leave(worker, claim) else {
+                    return self.comes_back(worker);
+                };
+                called = Some(self.called(&run, task, outcome));
+                ticket
+            }
+        };
         let called = called.unwrap_or_else(|| self.call(worker, &run, &ticket));
         self.laws.left(worker);
         let next = match called {
@@ -290,8 +335,13 @@ impl World<'_> {
     }
 
     fn fail(&mut self, worker: WorkerId, run: &Run, ticket: Ticket) {
+        self.laws.failed(run.id(), ticket.task());
+        self.report_failure(worker, run, ticket);
+    }
+
+    /// A task's ticket goes to the scheduler, and the report of its failure on its way.
+    pub(super) fn report_failure(&mut self, worker: WorkerId, run: &Run, ticket: Ticket) {
         let (run_id, task) = (run.id(), ticket.task());
-        self.laws.failed(run_id, task);
         self.troubled.insert((run_id, task), ticket);
         let (retries, backoff) = (run.retries(task), run.backoff(task));
         let (run, by_hook) = (run_id, false);
@@ -303,19 +353,24 @@ impl World<'_> {
         self.history.counts.awaited += 1;
         let awaited = self.script(run, ticket.task()).awaited;
         let awaited = awaited.expect("a task that is asynchronous says for how long");
-        let task = Awaited { run: Arc::clone(run), ticket, future };
-        self.arrange(awaited, What::EndFuture(Box::new(task)));
+        let limit = self.scenario.submissions[index(run.id())].task_limit;
+        let is_overdue = limit.is_some_and(|limit| limit < awaited);
+        let task = Awaited { run: Arc::clone(run), ticket, future, is_overdue };
+        self.arrange(
+            limit.map_or(awaited, |limit| limit.min(awaited)),
+            What::EndFuture(Box::new(task)),
+        );
     }
 
     /// The future of an asynchronous task is ready.
     pub(super) fn end_future(&mut self, awaited: Awaited) {
-        let Awaited { run, ticket, mut future } = awaited;
+        let Awaited { run, ticket, mut future, is_overdue } = awaited;
         if !run.is_running() {
             return;
         }
         self.progress = self.now;
-        let nobody = worker_id(self.workers.len());
-        if self.fails(&run, ticket.task()) {
+        let nobody = self.nobody();
+        if is_overdue || self.fails(&run, ticket.task()) {
             return self.fail(nobody, &run, ticket);
         }
         let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));

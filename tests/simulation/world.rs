@@ -5,16 +5,16 @@
 //! due at the same time happen in the order in which they were arranged. There is no thread, no clock
 //! and no chance but the seed's, so the same scenario always makes the same history.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use mobula::engine::{
-    Command, Engine, Event, Memory, Resources, Run, RunId, RunOutcome, Running, Status, Ticket,
-    WorkerId,
+    Command, Engine, Event, Memory, Policy, Resources, Run, RunId, RunOutcome, Running, Status,
+    Ticket, WorkerId, spares,
 };
-use mobula::{Cause, Failure, TaskId, Value};
+use mobula::{Cause, Failure, TaskId, TaskOptions, Value};
 
 use crate::history::{Entry, History};
 use crate::laws::{Laws, index};
@@ -41,6 +41,8 @@ pub(crate) struct World<'a> {
     /// Tickets of tasks that failed or lost their worker.
     pub(super) troubled: BTreeMap<(RunId, TaskId), Ticket>,
     pub(super) workers: Vec<Worker>,
+    /// Workers that were relieved and have not come back.
+    pub(super) relieved: BTreeSet<WorkerId>,
     /// Idle workers; the one that fell asleep last is woken first.
     pub(super) sleepers: Vec<WorkerId>,
     pub(super) laws: Laws,
@@ -50,6 +52,9 @@ pub(crate) struct World<'a> {
     /// How long a world may stand still.
     patience: u64,
 }
+
+/// How far apart looks at the time of tasks are at least, as in a cluster.
+const BETWEEN_LOOKS: u64 = 50_000;
 
 /// What is going to happen.
 pub(super) enum What {
@@ -65,6 +70,7 @@ pub(super) enum What {
     EndTask(WorkerId, u64),
     EndFuture(Box<Awaited>),
     Gather(Arc<Run>),
+    LookAtTasks(Weak<Run>),
 }
 
 impl<'a> World<'a> {
@@ -85,7 +91,8 @@ impl<'a> World<'a> {
             published: Vec::new(),
             live: BTreeMap::new(),
             troubled: BTreeMap::new(),
-            workers: (0..workers).map(|_| Worker::default()).collect(),
+            workers: (0..workers + 1 + spares(workers).len()).map(|_| Worker::default()).collect(),
+            relieved: BTreeSet::new(),
             sleepers: Vec::new(),
             laws: Laws::new(scenario),
             history: History::default(),
@@ -101,11 +108,17 @@ impl<'a> World<'a> {
         for (number, at) in scenario.joins.iter().enumerate() {
             self.arrange_at(*at, What::Join(worker_id(number)));
         }
+        for worker in spares(scenario.joins.len()) {
+            self.arrange_at(0, What::Hear(Event::SeatFree { worker, running: Vec::new() }));
+        }
         for (number, submission) in (0..).zip(&scenario.submissions) {
             let run = RunId(number);
             self.arrange_at(submission.at, What::Submit(run));
             for at in &submission.cancels {
                 self.arrange_at(*at, What::Hear(Event::CancelRequested { run }));
+            }
+            if let Some(at) = submission.overdue {
+                self.arrange_at(at, What::Hear(Event::RunOverdue { run }));
             }
             if let Some(at) = submission.hook_fails {
                 self.arrange_at(at, What::Hear(Event::HookFailed { run }));
@@ -169,6 +182,7 @@ impl<'a> World<'a> {
             What::EndTask(worker, task) => self.end_task(worker, task),
             What::EndFuture(awaited) => self.end_future(*awaited),
             What::Gather(run) => self.gather(&run),
+            What::LookAtTasks(run) => self.look_at_tasks(&run),
         }
     }
 
@@ -179,19 +193,28 @@ impl<'a> World<'a> {
             let task = plan.task(&submission.blueprint.nodes[*node].key)?;
             Some((task, Value::new(*number)))
         });
-        let run = Arc::new(Run::new(id, Arc::clone(plan), &self.resources, answers.collect()));
+        let run = Run::new(id, Arc::clone(plan), &self.resources, answers.collect());
+        let time_limit = submission.task_limit.map(Duration::from_nanos);
+        let mut policy = Policy { on_error: submission.on_error, ..Policy::default() };
+        policy.tasks = time_limit.into_iter().fold(policy.tasks, TaskOptions::time_limit);
+        let run = Arc::new(run.under(policy));
+        if let Some(limit) = submission.task_limit {
+            self.arrange(limit, What::LookAtTasks(Arc::downgrade(&run)));
+        }
         self.laws.submitted(&run, submission);
         self.live.insert(id, Arc::clone(&run));
         self.hear(Event::RunSubmitted {
             run: id,
             tasks: run.tasks(),
             roots: run.roots(),
-            on_error: self.scenario.submissions[index(id)].on_error,
+            on_error: submission.on_error,
         });
     }
 
     fn hear(&mut self, event: Event) {
-        if let Event::CancelRequested { run } | Event::HookFailed { run } = &event
+        if let Event::CancelRequested { run }
+        | Event::HookFailed { run }
+        | Event::RunOverdue { run } = &event
             && self.now < self.scenario.submissions[index(*run)].at
         {
             return;
@@ -221,7 +244,7 @@ impl<'a> World<'a> {
                     self.laws.put_back(run, task);
                     self.live[&run].put_back(worker, ticket);
                 }
-                if worker.index() < self.workers.len() {
+                if worker != self.nobody() {
                     self.send(What::Wake(worker));
                 }
             }
@@ -242,9 +265,12 @@ impl<'a> World<'a> {
                 let key = Some(run.plan().key(task).clone());
                 run.condemn(task, Failure { key, cause, attempts });
             }
-            Command::RelieveWorker { .. } | Command::TellShortage { .. } => {
-                unreachable!("nobody watches the time")
+            Command::RelieveWorker { worker, seat } => {
+                self.history.counts.relieved += 1;
+                self.relieved.insert(worker);
+                self.send(What::Join(seat));
             }
+            Command::TellShortage { .. } => self.history.counts.shortages += 1,
             Command::Finish { run, outcome } => self.finish(run, outcome),
             Command::ReplaceWorker { worker } => {
                 if let Some(most) = self.scenario.absence {
@@ -283,7 +309,33 @@ impl<'a> World<'a> {
         self.laws.handed_over(run.id());
     }
 
+    /// The number under which asynchronous tasks end.
+    pub(super) fn nobody(&self) -> WorkerId {
+        worker_id(self.scenario.joins.len())
+    }
+
+    /// Takes what takes too long away from the workers, and looks again when more can.
+    fn look_at_tasks(&mut self, run: &Weak<Run>) {
+        let Some(live) = run.upgrade() else { return };
+        let mut overdue = Vec::new();
+        let next = live.take_overdue(self.clock(), &mut overdue);
+        for (worker, ticket) in overdue {
+            self.history.counts.timed_out += 1;
+            self.laws.overdue(worker, live.id(), ticket.task());
+            self.hear(Event::WorkerStuck { worker });
+            self.report_failure(worker, &live, ticket);
+        }
+        if let Some(next) = next {
+            let next = u64::try_from(next.as_nanos()).expect("a world is short");
+            self.arrange_at(
+                next.max(self.now + BETWEEN_LOOKS),
+                What::LookAtTasks(Weak::clone(run)),
+            );
+        }
+    }
+
     fn join(&mut self, worker: WorkerId) {
+        self.laws.joined(worker, self.workers[worker.index()].is_there());
         self.workers[worker.index()].joins();
         self.hear(Event::WorkerJoined { worker });
         self.look_around(worker);
@@ -311,7 +363,20 @@ impl<'a> World<'a> {
         let known = in_task.filter(|(run, _)| self.live.contains_key(run));
         let found: Vec<_> = running.iter().map(|lost| (lost.run, lost.task)).collect();
         assert_eq!(found, Vec::from_iter(known), "law: what a lost worker was in is known");
-        self.hear(Event::WorkerLost { worker, running });
+        // In runs that are over it must not be taken for stuck, when another worker has its number.
+        for what in self.due.values() {
+            if let What::LookAtTasks(run) = what
+                && let Some(run) = run.upgrade().filter(|run| !self.live.contains_key(&run.id()))
+            {
+                let _void = run.take_over(worker);
+            }
+        }
+        let was_relieved = self.relieved.remove(&worker);
+        self.hear(if was_relieved {
+            Event::SeatFree { worker, running }
+        } else {
+            Event::WorkerLost { worker, running }
+        });
     }
 
     pub(super) fn clock(&self) -> Duration {
@@ -338,7 +403,8 @@ fn patience(scenario: &Scenario) -> u64 {
     let longest = longest.max();
     let waits = scenario.message + scenario.nap.1 + scenario.absence.unwrap_or(0);
     let submitted = scenario.submissions.iter().map(|submission| submission.at).max();
-    2 * longest.unwrap_or(0) + 5 * waits + submitted.unwrap_or(0)
+    let limit = scenario.submissions.iter().filter_map(|submission| submission.task_limit).max();
+    2 * (longest.unwrap_or(0) + limit.unwrap_or(0)) + 5 * waits + submitted.unwrap_or(0)
 }
 
 pub(super) fn worker_id(number: usize) -> WorkerId {

@@ -214,18 +214,19 @@ pub trait Callback: Send + Sync + 'static {
         Ok(())
     }
 
-    /// A task failed for good, and its run with it.
+    /// A task failed for good, and its run with it; or, with [`OnError::Skip`](crate::OnError::Skip) and
+    /// `Collect`, one of those that the run goes on without. Tasks that are skipped are not told of.
     ///
     /// # Errors
     ///
-    /// An error is logged; the run has failed already.
+    /// An error is logged; what could fail has failed already.
     fn error(&self, key: &Key, failure: &Failure) -> HookResult {
         let _ = (key, failure);
         Ok(())
     }
 
-    /// A task failed or lost its worker, and is tried again. `attempt` is the one that starts, counted
-    /// from 1.
+    /// A task failed or lost its worker, and is tried again, after its back-off if it has one. `attempt`
+    /// is the one that starts, counted from 1.
     ///
     /// # Errors
     ///

@@ -149,6 +149,17 @@ impl SchedulerActor {
         }
     }
 
+    /// A worker is gone. In runs that go on, its actor has seen to what it was in; in those that are over
+    /// it must not be taken for stuck, as another worker may have its number by now.
+    pub(super) fn is_out(&self, worker: WorkerId) {
+        for active in self.timers.watched() {
+            if !self.runs.contains_key(&active.run.id()) {
+                let _void = active.run.take_over(worker);
+            }
+            self.let_go(active);
+        }
+    }
+
     /// Puts another worker in the place of one that is stuck.
     pub(super) fn relieve(
         &mut self,

@@ -467,6 +467,7 @@ impl Handler<WorkerLost> for SchedulerActor {
             }
         }
         let worker = lost.worker;
+        self.is_out(worker);
         let was_relieved = self.stuck.threads.remove(&worker).is_some();
         if self.closing {
             return;

@@ -4,7 +4,7 @@
 //! again must not cost every message that much.
 
 use std::collections::BTreeMap;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, SpawnHandle};
@@ -59,6 +59,15 @@ impl Timers {
     pub(super) fn forget(&mut self, run: RunId, busy: bool) {
         // Hardly any run waits for anything, so this is hardly ever long.
         self.due.retain(|_, due| !due.ends_with(run, busy));
+    }
+
+    /// The runs that are still looked at, some perhaps twice.
+    pub(super) fn watched(&self) -> Vec<Arc<ActiveRun>> {
+        let watched = self.due.values().filter_map(|due| match due {
+            Due::LookAtTasks { active, .. } | Due::LookAtWorker { active, .. } => active.upgrade(),
+            Due::EndDelay { .. } | Due::EndRun { .. } => None,
+        });
+        watched.collect()
     }
 
     /// Takes out what is due by now, one after the other.

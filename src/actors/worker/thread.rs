@@ -178,9 +178,10 @@ impl WorkerThread {
                 let ticket = run
                     .is_running()
                     .then(|| {
-                        run.next(self.id).or_else(|| {
-                            run.take_from_others(self.id, &mut watches[at].1, self.now())
-                        })
+                        let watch = &mut watches[at].1;
+                        run.next(self.id)
+                            .or_else(|| run.take_from_others(self.id, watch, self.now()))
+                            .or_else(|| self.lose_patience(run, watch))
                     })
                     .flatten()?;
                 Some((Arc::clone(active), ticket))
@@ -200,6 +201,20 @@ impl WorkerThread {
         }
         self.crew.is_awake(self.id);
         *turn = turn.wrapping_add(1);
+    }
+
+    /// Lets a task start over the memory limit if nothing of its run has started for so long that the
+    /// one that has the room may be waiting for it, in a way that nobody can see: on a thread of its own,
+    /// for a run that it started there.
+    fn lose_patience(&self, run: &Run, watch: &mut Watch) -> Option<Ticket> {
+        const PATIENCE: Duration = Duration::from_secs(120);
+        if run.held_back() == 0 || watch.stalled(run, self.now()) < PATIENCE {
+            return None;
+        }
+        let ticket = run.next_over_limit()?;
+        let key = run.plan().key(ticket.task());
+        log::warn!("{key:?} starts over the memory limit: no room has come for {PATIENCE:?}");
+        Some(ticket)
     }
 
     /// Works on one run until nothing of it is left for this worker, or until other runs' turn comes.

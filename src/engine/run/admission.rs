@@ -142,6 +142,12 @@ impl Run {
         None
     }
 
+    /// The best task that is held back, without asking for room: for a worker that has seen nothing start
+    /// for so long that the room will not come by itself.
+    pub fn next_over_limit(&self) -> Option<Ticket> {
+        self.held_back.pop(NO_TASK).map(|task| self.ticket(task))
+    }
+
     /// Finds what to do after a task when tasks have to ask for room: also those ask that follow it.
     #[cold]
     pub(super) fn go_on_with_room(&self, worker: WorkerId, task: TaskId) -> Completion {
