@@ -17,7 +17,7 @@ use std::thread::available_parallelism;
 
 use arguments::Arguments;
 use report::{Conditions, Section};
-use sections::{STARTUP_FLAG, Topic, serve_startup};
+use sections::{STARTUP_FLAG, STORE_FLAG, Topic, serve_startup, serve_store};
 use work::Unrest;
 
 mod alloc;
@@ -53,6 +53,10 @@ fn bench() -> Result<(), Box<dyn Error>> {
     if let Some((child::FLAG, rest)) = given.split_first().map(|(flag, rest)| (flag.as_str(), rest))
     {
         return child::serve(rest, workers);
+    }
+    if let Some((STORE_FLAG, rest)) = given.split_first().map(|(flag, rest)| (flag.as_str(), rest))
+    {
+        return serve_store(rest, workers);
     }
     if given.first().is_some_and(|flag| flag == STARTUP_FLAG) {
         return serve_startup(workers);

@@ -7,6 +7,7 @@
 //! | `million` | a million tasks: time and bytes of everything |
 //! | `hooks` | what callbacks add to a task |
 //! | `startup` | from nothing to the first result, and the round trip of small graphs |
+//! | `store` | data larger than memory, and what keeping account of it costs |
 //! | `engine` | the engine alone: events and decisions a second |
 
 mod engine;
@@ -15,6 +16,7 @@ mod hooks;
 mod million;
 mod races;
 mod startup;
+mod store;
 
 use crate::arguments::Arguments;
 use crate::peers::{CRATES, ENGINES};
@@ -22,6 +24,7 @@ use crate::report::Section;
 use races::Race;
 
 pub(crate) use startup::{FLAG as STARTUP_FLAG, serve as serve_startup};
+pub(crate) use store::{FLAG as STORE_FLAG, serve as serve_store};
 
 /// What a section is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,13 +39,15 @@ pub(crate) enum Topic {
     Hooks,
     /// The first result, and small graphs.
     Startup,
+    /// Data larger than memory.
+    Store,
     /// The engine alone.
     Engine,
 }
 
 impl Topic {
     /// All sections, in the order of the report.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Race(Race::Overhead),
         Self::Race(Race::Crates),
         Self::Race(Race::LargerCrates),
@@ -51,6 +56,7 @@ impl Topic {
         Self::Million,
         Self::Hooks,
         Self::Startup,
+        Self::Store,
         Self::Engine,
     ];
 
@@ -62,6 +68,7 @@ impl Topic {
             Self::Million => million::NAME,
             Self::Hooks => hooks::NAME,
             Self::Startup => startup::NAME,
+            Self::Store => store::NAME,
             Self::Engine => engine::NAME,
         }
     }
@@ -73,6 +80,7 @@ impl Topic {
             Self::Frontend | Self::Million => frontend::subjects(),
             Self::Hooks => hooks::SUBJECTS.to_vec(),
             Self::Startup => startup::SUBJECTS.to_vec(),
+            Self::Store => store::SUBJECTS.to_vec(),
             Self::Engine => engine::SUBJECTS.to_vec(),
         }
     }
@@ -85,6 +93,7 @@ impl Topic {
             Self::Million => million::run(arguments, workers),
             Self::Hooks => hooks::run(arguments, workers),
             Self::Startup => startup::run(arguments, workers),
+            Self::Store => store::run(arguments, workers),
             Self::Engine => engine::run(arguments),
         }
     }

@@ -110,7 +110,9 @@ impl Shelf {
 
     /// What runs need that keep their values here.
     pub(crate) fn resources(&self) -> Resources {
-        let keeper = self.this.upgrade().map(|this| this as Arc<dyn Keeper>);
+        // Without a limit nothing ever has to leave, and nobody has to look after it.
+        let limited = self.this.upgrade().filter(|_| self.memory.limits().is_some());
+        let keeper = limited.map(|this| this as Arc<dyn Keeper>);
         Resources { workers: self.workers, memory: Arc::clone(&self.memory), keeper }
     }
 
