@@ -244,8 +244,9 @@ impl ClusterBuilder {
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
         let memory = Arc::new(Memory::new(workers, limits));
         let history = Arc::new(History::new(self.config.history));
+        let prices = !matches!(self.config.eviction, Eviction::Lru);
         let disk = Disk::new(self.config.disk.clone());
-        let shelf = Shelf::new(memory, workers, disk, Arc::clone(&history));
+        let shelf = Shelf::new(memory, workers, disk, prices, Arc::clone(&history));
         let crew = Arc::new(Crew::new(history));
         let runs = Arc::clone(&crew);
 
@@ -268,10 +269,10 @@ impl ClusterBuilder {
         let (sender, settings) = mpsc::channel();
         let stack_size = self.config.stack_size;
         let scheduler = SchedulerActor::start_in_arbiter(&control.handle(), {
-            let registry = registry_address.clone();
+            let (registry, memory) = (registry_address.clone(), Arc::clone(shelf.memory()));
             move |context| {
                 let losses = context.address().recipient();
-                let settings = WorkerSettings { crew, stack_size, threads, losses };
+                let settings = WorkerSettings { crew, memory, stack_size, threads, losses };
                 // The builder waits for it, unless it gave up.
                 drop(sender.send(settings.clone()));
                 SchedulerActor::new(settings, registry, futures_address)

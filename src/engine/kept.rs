@@ -18,7 +18,7 @@ pub const LARGE: usize = 16 << 10;
 
 /// Takes over the large values of runs.
 pub trait Keeper: Send + Sync {
-    /// Takes over a value that `worker` has just made. Called on the worker's own thread.
+    /// Takes over a value that `worker` has just made, and counts it. Called on the worker's own thread.
     fn keep(&self, worker: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept>;
 
     /// A task waits for room: the keeper is to make some, if it can.

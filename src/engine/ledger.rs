@@ -58,6 +58,12 @@ impl Ledger {
         self.shards[worker.index()].add(-1, -bytes_of(value.bytes()));
     }
 
+    /// Values came or went. Only `worker` itself may call this with its number.
+    #[inline]
+    pub(crate) fn count(&self, worker: WorkerId, values: i64, bytes: i64) {
+        self.shards[worker.index()].add(values, bytes);
+    }
+
     /// Values came or went, or changed their place, in a thread that is no worker.
     pub fn add(&self, values: i64, bytes: i64) {
         let shard = self.shards.last().expect("there is a shard for everybody else");

@@ -7,9 +7,10 @@
 //! Nothing is decided as long as memory is not *tight*: then no task could take the store over its
 //! target, and the one thing a task pays is to read that flag.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashMap;
 
 use super::ledger::Ledger;
 

@@ -53,6 +53,7 @@ pub(crate) use ledger::signed_bytes;
 pub use ledger::{Holdings, Ledger};
 pub use memory::{Limits, Memory};
 pub use pace::Pace;
+pub(crate) use padded::Padded;
 pub use policy::{OnError, Policy};
 pub use run::{Completion, Gathering, Pins, Resources, Run, Status, TaskState, Ticket};
 pub use scheduler::{ALLOWED_LOSSES, Engine};

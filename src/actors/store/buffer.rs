@@ -124,7 +124,7 @@ impl Buffer {
             lineage,
             stays: AtomicBool::new(!value.can_spill()),
             state: Mutex::new(State::Here { value, file: None, leaving: false }),
-            used: AtomicU64::new(shelf.next_use()),
+            used: AtomicU64::new(id),
             shelf: Arc::clone(shelf),
             this: Weak::clone(this),
         })
@@ -301,7 +301,7 @@ impl Kept for Buffer {
     fn pin(&self) -> Option<Value> {
         match &*self.lock() {
             State::Here { value, .. } => {
-                self.used.store(self.shelf.next_use(), Ordering::Relaxed);
+                self.used.store(self.shelf.now(), Ordering::Relaxed);
                 Some(value.clone())
             }
             State::Away(_) | State::Coming(_) | State::Lost(_) => None,
@@ -312,7 +312,7 @@ impl Kept for Buffer {
         let mut state = self.lock();
         match &mut *state {
             State::Here { value, .. } => {
-                self.used.store(self.shelf.next_use(), Ordering::Relaxed);
+                self.used.store(self.shelf.now(), Ordering::Relaxed);
                 return Poll::Ready(Ok(value.clone()));
             }
             State::Lost(failure) => return Poll::Ready(Err(failure.clone())),

@@ -27,7 +27,7 @@ use buffer::{Leave, Written};
 use io::Urgency;
 pub(crate) use object::{Maker, Object};
 pub use object::{ObjectError, ObjectId, ObjectRef};
-pub(crate) use shelf::{Links, Recovering, Shelf, begins_at};
+pub(crate) use shelf::{Links, Recovering, Shelf, begins_at, sits_at};
 
 use crate::engine::{Holdings, Kept, Run, RunId};
 use crate::graph::Key;
@@ -54,6 +54,8 @@ pub struct StoreActor {
     candidates: HashMap<u64, Candidate>,
     /// All buffers, by number; some of them may have been released.
     known: BTreeMap<u64, Weak<Buffer>>,
+    /// How many there may be in `known` before the released ones are taken out.
+    look_at: usize,
     /// How many writes are under way.
     writing: usize,
     /// True while nothing is written because the last write failed.
@@ -77,6 +79,7 @@ impl StoreActor {
             policy,
             candidates: HashMap::new(),
             known: BTreeMap::new(),
+            look_at: 1024,
             writing: 0,
             suspended: false,
             patience: Duration::ZERO,
@@ -112,10 +115,11 @@ impl StoreActor {
 
     /// Buffers are released without a word to the store, so now and then it looks who is left.
     fn forget_released(&mut self) {
-        if self.known.len() <= 2 * self.shelf.buffers() + 1024 {
+        if self.known.len() < self.look_at {
             return;
         }
         self.known.retain(|_, buffer| buffer.strong_count() > 0);
+        self.look_at = 2 * self.known.len() + 1024;
         let policy = &mut self.policy;
         self.candidates.retain(|id, candidate| {
             let lives = candidate.buffer.strong_count() > 0;

@@ -4,7 +4,7 @@
 //! what is new, decides what leaves, and hands it to the I/O threads. Nothing is decided here.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ use super::buffer::{Buffer, Lineage, Place, Written};
 use super::io::{Io, Urgency};
 use super::trim;
 use super::{Pressed, Recover, Spilled, StoreActor, TakeIn, Wrote};
-use crate::engine::{Failure, Held, Keeper, Kept, LARGE, Made, Memory, Resources, Run, WorkerId};
+use crate::engine::{
+    Failure, Held, Keeper, Kept, LARGE, Made, Memory, Padded, Resources, Run, WorkerId,
+};
 use crate::graph::{Key, Plan};
 use crate::spill::{Disk, SpillError, SpillFile};
 use crate::value::Value;
@@ -23,6 +25,14 @@ use crate::value::Value;
 thread_local! {
     /// When this thread began what it is doing: a worker, its task.
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// The worker whose thread this is, and where the memory of its cluster lies.
+    static SEAT: Cell<Option<(usize, WorkerId)>> = const { Cell::new(None) };
+}
+
+/// Says that this thread is that of a worker, for as long as it lives: what it releases is counted where
+/// the worker counts.
+pub(crate) fn sits_at(memory: &Arc<Memory>, worker: WorkerId) {
+    SEAT.set(Some((Arc::as_ptr(memory).addr(), worker)));
 }
 
 /// Notes that this thread begins something new, for the price of what it makes.
@@ -36,12 +46,13 @@ pub(crate) struct Shelf {
     disk: Disk,
     io: Io,
     workers: usize,
+    /// The number of the next buffer; also the time by which uses of buffers are ordered.
     next_id: AtomicU64,
-    /// Counts the uses of all buffers, so that they can be ordered by their last one.
-    uses: AtomicU64,
-    /// Buffers that the actor has not seen yet.
-    intake: Mutex<Vec<Weak<Buffer>>>,
+    /// Buffers that the actor has not seen yet: by worker, and the last one for everybody else.
+    intake: Box<[Padded<Mutex<Vec<Weak<Buffer>>>>]>,
     counts: Counts,
+    /// True if the policy wants to know what values cost.
+    prices: bool,
     history: Arc<History>,
     /// Bytes of the values that were freed because they moved to disk.
     freed: AtomicU64,
@@ -66,8 +77,6 @@ pub(crate) struct Links {
 /// What happened to large values.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    /// All buffers that somebody needs.
-    pub(super) buffers: AtomicUsize,
     /// Values that are on disk and not in memory, and their bytes in memory.
     pub(super) away: AtomicU64,
     pub(super) away_bytes: AtomicU64,
@@ -81,6 +90,7 @@ impl Shelf {
         memory: Arc<Memory>,
         workers: usize,
         disk: Disk,
+        prices: bool,
         history: Arc<History>,
     ) -> Arc<Self> {
         /// More threads than these only make a disk seek.
@@ -91,9 +101,9 @@ impl Shelf {
             io: Io::new(workers.clamp(1, MOST_THREADS)),
             workers,
             next_id: AtomicU64::new(0),
-            uses: AtomicU64::new(0),
-            intake: Mutex::default(),
+            intake: (0..=workers).map(|_| Padded::default()).collect(),
             counts: Counts::default(),
+            prices,
             history,
             freed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -132,8 +142,9 @@ impl Shelf {
         &self.counts
     }
 
-    pub(super) fn next_use(&self) -> u64 {
-        self.uses.fetch_add(1, Ordering::Relaxed)
+    /// The time by which uses are ordered: how many buffers there have been.
+    pub(super) fn now(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -165,11 +176,12 @@ impl Shelf {
             return Held::Plain(value);
         }
         self.memory.ledger().add(1, crate::engine::signed_bytes(&value));
-        Held::Kept(self.shelve(key.clone(), value, Duration::MAX, None))
+        Held::Kept(self.shelve(None, key.clone(), value, Duration::MAX, None))
     }
 
     fn shelve(
         self: &Arc<Self>,
+        worker: Option<WorkerId>,
         key: Key,
         value: Value,
         cost: Duration,
@@ -179,13 +191,8 @@ impl Shelf {
         const MANY: usize = 4096;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let bytes = value.bytes() as u64;
-        self.counts.buffers.fetch_add(1, Ordering::Relaxed);
         let buffer = Buffer::new(id, key, value, cost, lineage, self);
-        let new = {
-            let mut intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            intake.push(Arc::downgrade(&buffer));
-            intake.len()
-        };
+        let new = self.take_note(worker, &buffer);
         self.memory.refresh();
         if let Some(links) = self.links.get() {
             // If the store is gone, the cluster ends and nothing has to leave any more.
@@ -208,9 +215,22 @@ impl Shelf {
         }
     }
 
+    /// Lets the actor see a buffer when it looks next. Answers how many it has not seen yet of those
+    /// that came in the same way.
+    fn take_note(&self, worker: Option<WorkerId>, buffer: &Arc<Buffer>) -> usize {
+        let last = self.intake.len() - 1;
+        let at = worker.map_or(last, |worker| worker.index().min(last));
+        let mut intake = self.intake[at].lock().unwrap_or_else(PoisonError::into_inner);
+        intake.push(Arc::downgrade(buffer));
+        intake.len()
+    }
+
     /// The buffers that the actor has not seen yet.
     pub(super) fn take_in(&self) -> Vec<Weak<Buffer>> {
-        std::mem::take(&mut *self.intake.lock().unwrap_or_else(PoisonError::into_inner))
+        let take = |intake: &Padded<Mutex<Vec<Weak<Buffer>>>>| {
+            std::mem::take(&mut *intake.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.intake.iter().flat_map(take).collect()
     }
 
     /// Writes a buffer out on an I/O thread; the actor hears what came of it.
@@ -268,11 +288,6 @@ impl Shelf {
         }
     }
 
-    /// How many buffers there are.
-    pub(super) fn buffers(&self) -> usize {
-        self.counts.buffers.load(Ordering::Relaxed)
-    }
-
     /// A value has left memory.
     pub(super) fn left(&self, bytes: u64) {
         self.counts.away.fetch_add(1, Ordering::Relaxed);
@@ -291,7 +306,7 @@ impl Shelf {
         self.note(buffer, Happening::Restored { bytes });
         self.is_no_longer_away(bytes);
         self.memory.ledger().add(0, signed(bytes));
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(buffer));
+        self.take_note(None, buffer);
         self.memory.refresh();
         if let Some(links) = self.links.get() {
             self.press(links);
@@ -312,13 +327,19 @@ impl Shelf {
 
     /// A value is gone that nobody needs any more.
     pub(super) fn released(&self, bytes: u64, place: Place, file: Option<SpillFile>) {
-        self.counts.buffers.fetch_sub(1, Ordering::Relaxed);
         let in_memory = if place == Place::Here { -signed(bytes) } else { 0 };
         if place == Place::Away {
             self.is_no_longer_away(bytes);
         }
-        self.memory.ledger().add(-1, in_memory);
-        self.memory.refresh();
+        let here = Arc::as_ptr(&self.memory).addr();
+        match SEAT.get().filter(|(memory, _)| *memory == here) {
+            Some((_, worker)) => self.memory.ledger().count(worker, -1, in_memory),
+            None => self.memory.ledger().add(-1, in_memory),
+        }
+        // What goes can only end that memory is tight.
+        if self.memory.is_tight() {
+            self.memory.refresh();
+        }
         if let Some(file) = file
             && let Some(this) = self.this.upgrade()
         {
@@ -375,12 +396,12 @@ impl Drop for Recovering {
 impl Keeper for Shelf {
     fn keep(&self, worker: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
         self.memory.ledger().came(worker, &value);
-        let began = BEGAN.get();
+        let began = BEGAN.get().filter(|_| self.prices);
         let cost = began.map_or(Duration::ZERO, |began| began.elapsed());
         let Made { run, plan, task } = made;
         let lineage = Lineage { run, plan: Arc::clone(plan), task };
         let this = self.this.upgrade().expect("a run holds its keeper");
-        this.shelve(plan.key(task).clone(), value, cost, Some(lineage))
+        this.shelve(Some(worker), plan.key(task).clone(), value, cost, Some(lineage))
     }
 
     fn make_room(&self) {

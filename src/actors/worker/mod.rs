@@ -25,7 +25,8 @@ pub(crate) use crew::Crew;
 pub(crate) use failing::{asks_conditions, fail_task};
 pub(crate) use thread::{is_worker_thread, wait_for};
 
-use crate::engine::{Ticket, WorkerId};
+use super::store::sits_at;
+use crate::engine::{Memory, Ticket, WorkerId};
 use thread::WorkerThread;
 
 /// How long a worker that gets no thread from the operating system waits before another one tries.
@@ -35,6 +36,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
     pub(crate) crew: Arc<Crew>,
+    /// Where the values of all runs are counted.
+    pub(crate) memory: Arc<Memory>,
     /// The stack of a worker's thread, in bytes.
     pub(crate) stack_size: usize,
     /// The threads that were started, to be waited for when the cluster ends.
@@ -70,10 +73,12 @@ impl Actor for WorkerActor {
         let worker =
             WorkerThread::new(self.id, Arc::clone(&self.settings.crew), Arc::clone(&self.stop));
         let (id, stop, actor) = (self.id, Arc::clone(&self.stop), context.address());
+        let memory = Arc::clone(&self.settings.memory);
         let relieved = Arc::clone(&self.relieved);
         let body = move || {
             // User code runs under a guard of its own. What comes through is a panic while a panic's
             // payload is dropped, or a mistake of ours: this thread is lost, its tasks are not.
+            sits_at(&memory, id);
             let ended = catch_unwind(AssertUnwindSafe(|| worker.run()));
             let died = ended.is_err() && !stop.load(Ordering::Acquire);
             if died {

@@ -171,11 +171,11 @@ impl Run {
             }
             Some(_) | None => {
                 self.memory.ledger().came(worker, &value);
+                self.memory.refresh();
                 Held::Plain(value)
             }
         };
         self.put(task, held);
-        self.memory.refresh();
     }
 
     #[inline]
