@@ -207,6 +207,7 @@ impl Shelf {
     pub(super) fn write_out(&self, buffer: Arc<Buffer>) {
         let Some(this) = self.this.upgrade() else { return };
         let bytes = buffer.bytes();
+        self.memory.begins_move();
         self.memory.starts_leaving(bytes);
         self.io.submit(Urgency::Background, move || {
             let written = buffer.write_out();
@@ -223,6 +224,13 @@ impl Shelf {
                 links.store.do_send(Wrote { buffer: weak, written });
             }
         });
+    }
+
+    /// Wakes a task that waits for room, so that it asks again.
+    pub(super) fn wake_waiting(&self) {
+        if let Some(links) = self.links.get() {
+            (links.room)();
+        }
     }
 
     /// Drops a value on an I/O thread: its destructor may be a user's, and freeing takes time.
@@ -264,18 +272,36 @@ impl Shelf {
 
     /// A value has left memory.
     pub(super) fn left(&self, bytes: u64) {
+        self.memory.ledger().add(0, -signed(bytes));
         self.counts.away.fetch_add(1, Ordering::Relaxed);
         self.counts.away_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.memory.ledger().add(0, -signed(bytes));
         self.memory.refresh();
     }
 
+    /// Waits on this I/O thread, before a value of so many bytes comes back, until the actor has decided
+    /// what leaves for it, if there is no room: else values could come back faster than it sees them.
+    pub(super) fn let_decide(&self, bytes: u64) {
+        /// The actor waits for nobody, so it decides long before; this is for one that is gone.
+        const MOST_LOOKS: u32 = 2000;
+        const BETWEEN_LOOKS: Duration = Duration::from_micros(100);
+        for _ in 0..MOST_LOOKS {
+            if self.is_closed() || !self.memory.is_about_to_make_room_for(bytes) {
+                return;
+            }
+            std::thread::park_timeout(BETWEEN_LOOKS);
+        }
+    }
+
     /// A value has come back.
-    pub(super) fn came_back(&self, buffer: &Arc<Buffer>, bytes: u64) {
-        self.is_no_longer_away(bytes);
+    pub(super) fn came_back(&self, bytes_away: u64, bytes: u64) {
+        self.is_no_longer_away(bytes_away);
         self.memory.ledger().add(0, signed(bytes));
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(buffer));
         self.memory.refresh();
+    }
+
+    /// A value that came back is there, so that it can leave again.
+    pub(super) fn can_leave(&self, buffer: &Arc<Buffer>) {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(buffer));
         if let Some(links) = self.links.get() {
             self.press(links);
         }
@@ -311,8 +337,8 @@ impl Shelf {
     /// Lets a value be made again whose file cannot be read. Called on an I/O thread.
     pub(super) fn make_again(&self, buffer: &Arc<Buffer>, error: &SpillError) {
         let lost = || buffer.made_again(Err(buffer.lost(error)));
-        let (Some(Lineage { plan, task, .. }), Some(links)) = (buffer.lineage(), self.links.get())
-        else {
+        let lineage = buffer.lineage().filter(|lineage| lineage.by_tasks_alone);
+        let (Some(Lineage { plan, task, .. }), Some(links)) = (lineage, self.links.get()) else {
             return lost();
         };
         if self.is_closed() {
@@ -358,8 +384,8 @@ impl Keeper for Shelf {
         self.memory.ledger().came(worker, &value);
         let began = BEGAN.get();
         let cost = began.map_or(Duration::ZERO, |began| began.elapsed());
-        let Made { run, plan, task } = made;
-        let lineage = Lineage { run, plan: Arc::clone(plan), task };
+        let Made { run, plan, task, by_tasks_alone } = made;
+        let lineage = Lineage { run, plan: Arc::clone(plan), task, by_tasks_alone };
         let this = self.this.upgrade().expect("a run holds its keeper");
         this.shelve(plan.key(task).clone(), value, cost, Some(lineage))
     }
