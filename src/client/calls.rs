@@ -317,10 +317,7 @@ impl Client {
     /// As [`gather`](Self::gather); and on an arbiter.
     pub fn gather_blocking(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
         refuse_on_arbiter("gather")?;
-        let value = |object_ref: &ObjectRef| match object_ref.maker() {
-            Some(run) => Ok(wait_for(run, object_ref.wait())?),
-            None => Ok(block_on(object_ref.wait(), std::thread::park)?),
-        };
+        let value = |one: &ObjectRef| Ok(wait_for(one.maker(), one.wait())?);
         refs.iter().map(value).collect()
     }
 

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::super::blocking::block_on;
@@ -205,8 +206,10 @@ impl WorkerThread {
         }
         let mut pace = Pace::new(self.look());
         let mut next = Some(first);
-        while let Some(ticket) = next {
+        while let Some(mut ticket) = next {
             if !run.is_running() {
+                // The run may be held long after its end.
+                run.give_room_back(&mut ticket);
                 return;
             }
             next = match self.step(active, ticket) {
@@ -270,7 +273,7 @@ impl WorkerThread {
     }
 
     /// Runs one task with its hooks around it.
-    fn step_with_hooks(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
+    fn step_with_hooks(&self, active: &Arc<ActiveRun>, mut ticket: Ticket) -> Step {
         let (run, task) = (&active.run, ticket.task());
         let Some(hooks) = &active.hooks else { return Step::Left };
         let pins = match self.pin_inputs(run, &ticket) {
@@ -280,13 +283,17 @@ impl WorkerThread {
         if !hooks.is_retried(task) {
             let submitted = hooks.set.submit(run, task);
             if !run.is_running() {
+                run.give_room_back(&mut ticket);
                 run.stop(self.id);
                 return Step::Left;
             }
             hooks.submitted(run);
             match submitted {
                 Err(failure) => return self.fail_hook(active, ticket, failure),
-                Ok(Some(value)) => return Step::Completed(run.complete(self.id, ticket, value)),
+                Ok(Some(value)) => {
+                    run.is_answered();
+                    return Step::Completed(run.complete(self.id, ticket, value));
+                }
                 Ok(None) => {}
             }
         }
@@ -326,15 +333,21 @@ impl WorkerThread {
 
     fn bring_back(&self, run: &Run, ticket: &Ticket) -> Result<Pins, Failure> {
         let mut pins = Pins::default();
+        // Mostly they are all there.
+        let at_once = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(pinned) = run.poll_pins(ticket, &mut pins, at_once) {
+            return pinned.map(|()| pins);
+        }
         let brought = poll_fn(|context| run.poll_pins(ticket, &mut pins, context));
         // If an input has to be made again, this may be the only worker that can do it.
-        block_on(brought, || self.help(None))?;
+        self.wait_inside(None, brought)?;
         Ok(pins)
     }
 
     /// An input of the task is lost for good: so is the run.
     #[cold]
-    fn lose_input(&self, active: &Arc<ActiveRun>, ticket: Ticket, failure: Failure) -> Step {
+    fn lose_input(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, failure: Failure) -> Step {
+        active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
         fail_by_hook(active, ticket, self.id, failure);
         Step::Left
@@ -359,7 +372,8 @@ impl WorkerThread {
     }
 
     #[cold]
-    fn fail_hook(&self, active: &Arc<ActiveRun>, ticket: Ticket, failure: Failure) -> Step {
+    fn fail_hook(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, failure: Failure) -> Step {
+        active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
         fail_by_hook(active, ticket, self.id, failure);
         Step::Left
@@ -369,8 +383,9 @@ impl WorkerThread {
         self.inside.borrow().iter().any(|active| active.run.id() == run)
     }
 
-    /// Waits for a future that ends with a run, in a task of this thread.
-    fn wait_inside<F: Future>(&self, run: RunId, future: F) -> F::Output {
+    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if none
+    /// is given.
+    fn wait_inside<F: Future>(&self, run: Option<RunId>, future: F) -> F::Output {
         // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
         let inside = self.inside.borrow();
         let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
@@ -380,7 +395,7 @@ impl WorkerThread {
         let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
         lend(&|memory| memory.lend(more));
         self.lent.set(self.lent.get() + more);
-        let output = block_on(future, || self.help(Some(run)));
+        let output = block_on(future, || self.help(run));
         self.lent.set(self.lent.get() - more);
         lend(&|memory| memory.take_back(more));
         output
@@ -452,9 +467,10 @@ pub(crate) fn is_worker_thread() -> bool {
     CURRENT.with_borrow(Option::is_some)
 }
 
-/// Waits for a future that ends with a run. On a worker's thread, works on that run meanwhile: a task
-/// that waits for a nested run does not cost the run its only worker.
-pub(crate) fn wait_for<F: Future>(run: RunId, future: F) -> F::Output {
+/// Waits for a future that ends with a run, or with an unknown one (a value on disk may have to be made
+/// again). On a worker's thread, works on that run meanwhile: a task that waits for a nested run does
+/// not cost the run its only worker.
+pub(crate) fn wait_for<F: Future>(run: Option<RunId>, future: F) -> F::Output {
     let worker = CURRENT.with_borrow(Clone::clone);
     match worker {
         Some(worker) => worker.wait_inside(run, future),
