@@ -296,7 +296,7 @@ impl ClusterBuilder {
             shelf.clean_leftovers();
         }
         scheduler.do_send(StartWorkers { count });
-        let client = Client::new(scheduler.clone(), registry_address, store, runs, &host);
+        let client = Client::new(scheduler.clone(), registry_address, store, &runs, &host);
         Ok(Cluster { client, host, background, scheduler, settings, shelf })
     }
 }

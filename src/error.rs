@@ -64,7 +64,11 @@ impl From<Kind> for Error {
 
 impl Error {
     fn failure(&self) -> Option<&Failure> {
-        if let Kind::Task(failure) | Kind::Object(ObjectError::Failed { failure, .. }) = &*self.0 {
+        if let Kind::Task(failure)
+        | Kind::Object(
+            ObjectError::Failed { failure, .. } | ObjectError::Lost { failure, .. },
+        ) = &*self.0
+        {
             return Some(failure);
         }
         if let Kind::Tasks(failures) = &*self.0 { failures.first() } else { None }
@@ -85,9 +89,11 @@ impl Error {
     pub fn key(&self) -> Option<&Key> {
         match &*self.0 {
             Kind::Graph(GraphError::MissingKey { key, .. } | GraphError::DuplicateKey(key))
-            | Kind::Object(ObjectError::Cancelled { key } | ObjectError::Failed { key, .. }) => {
-                Some(key)
-            }
+            | Kind::Object(
+                ObjectError::Cancelled { key }
+                | ObjectError::Failed { key, .. }
+                | ObjectError::Lost { key, .. },
+            ) => Some(key),
             Kind::Result { key, .. } => key.as_ref(),
             Kind::Task(_) | Kind::Tasks(_) => self.failure()?.key.as_ref(),
             Kind::Graph(_)

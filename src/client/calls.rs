@@ -9,7 +9,9 @@ use futures::channel::oneshot;
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
+use crate::actors::history::History;
 use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, next_run};
+use crate::actors::worker::ActiveRun;
 use crate::actors::{
     Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
     WorkerStats, block_on, is_arbiter_thread, wait_for,
@@ -37,8 +39,10 @@ struct Shared {
     store: Store,
     /// What every run needs.
     resources: Resources,
-    /// Knows the runs that go on, and what happened lately.
-    crew: Arc<Crew>,
+    /// Knows the runs that go on. Those must not live as long as a client does.
+    crew: Weak<Crew>,
+    /// What happened lately.
+    history: Arc<History>,
     host: Weak<Host>,
     /// How many callbacks are registered; changed before the registry is told.
     callbacks: AtomicUsize,
@@ -52,14 +56,15 @@ impl Client {
         scheduler: Addr<SchedulerActor>,
         registry: Addr<CallbackRegistry>,
         store: Store,
-        crew: Arc<Crew>,
+        crew: &Arc<Crew>,
         host: &Arc<Host>,
     ) -> Self {
         let shared = Shared {
             scheduler,
             registry,
             resources: store.shelf().resources(),
-            crew,
+            crew: Arc::downgrade(crew),
+            history: Arc::clone(crew.history()),
             store,
             host: Arc::downgrade(host),
             callbacks: AtomicUsize::new(0),
@@ -375,10 +380,7 @@ impl Client {
     /// As [`gather`](Self::gather); and on an arbiter.
     pub fn gather_blocking(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
         refuse_on_arbiter("gather")?;
-        let value = |object_ref: &ObjectRef| match object_ref.maker() {
-            Some(run) => Ok(wait_for(run, object_ref.wait())?),
-            None => Ok(block_on(object_ref.wait(), std::thread::park)?),
-        };
+        let value = |one: &ObjectRef| Ok(wait_for(one.maker(), one.wait())?);
         refs.iter().map(value).collect()
     }
 
@@ -460,8 +462,13 @@ impl Client {
         block_on(self.worker_stats(), std::thread::park)
     }
 
-    pub(super) fn crew(&self) -> &Crew {
-        &self.shared.crew
+    pub(super) fn history(&self) -> &History {
+        &self.shared.history
+    }
+
+    /// The runs that go on; none if the cluster has ended.
+    pub(super) fn active_runs(&self) -> Arc<Vec<Arc<ActiveRun>>> {
+        self.shared.crew.upgrade().map(|crew| crew.runs().1).unwrap_or_default()
     }
 
     /// The large values of a key.

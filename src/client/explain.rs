@@ -61,7 +61,7 @@ impl Client {
     /// # Ok::<(), mobula::Error>(())
     /// ```
     pub fn story(&self, key: &Key) -> Vec<Event> {
-        self.crew().history().story(key)
+        self.history().story(key)
     }
 
     /// What a key's task is doing right now, and if it waits, for what: which inputs, how many bytes,
@@ -100,7 +100,7 @@ impl Client {
     /// ```
     pub async fn explain(&self, key: &Key) -> Result<Explanation, Error> {
         let values = self.stored(key).await?;
-        let (_, runs) = self.crew().runs();
+        let runs = self.active_runs();
         let runs = runs.iter().filter_map(|active| explain_in(active, key)).collect();
         Ok(Explanation { key: key.clone(), runs, values })
     }

@@ -97,7 +97,7 @@ impl RunHandle {
     pub fn wait(self) -> Result<Results, Error> {
         refuse_on_arbiter("get")?;
         let run = self.guard.run;
-        wait_for(run, self)
+        wait_for(Some(run), self)
     }
 }
 

@@ -34,12 +34,20 @@ pub struct Made<'a> {
     pub plan: &'a Arc<Plan>,
     /// The task that made the value.
     pub task: TaskId,
+    /// False if a hook answered for some task of the run: then the value may depend on that answer,
+    /// which the plan does not know.
+    pub by_tasks_alone: bool,
 }
 
 /// A large value, in memory or not. It is released when the last pointer to the `Kept` goes.
 pub trait Kept: Send + Sync {
     /// The value's size in memory, in bytes, wherever it is now.
     fn bytes(&self) -> u64;
+
+    /// True if the value exists, but is not in memory. Asking is no use of it.
+    fn is_away(&self) -> bool {
+        self.pin().is_none()
+    }
 
     /// The value, if it is in memory. It stays there as long as the answer, or a copy of it, lives.
     fn pin(&self) -> Option<Value>;
@@ -70,6 +78,14 @@ impl Held {
         match self {
             Self::Plain(value) => value.bytes() as u64,
             Self::Kept(kept) => kept.bytes(),
+        }
+    }
+
+    /// True if the value exists, but is not in memory.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Kept(kept) => kept.is_away(),
         }
     }
 

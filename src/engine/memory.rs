@@ -43,6 +43,10 @@ pub struct Memory {
     leaving: AtomicU64,
     /// True while the keeper was asked to make room and has not decided yet.
     pressed: AtomicBool,
+    /// True while the keeper decides what moves.
+    deciding: AtomicBool,
+    /// How many moves the keeper has not heard the end of.
+    moves: AtomicU64,
     sizes: Mutex<Sizes>,
     /// The greatest mean in `sizes`.
     largest: AtomicU64,
@@ -111,6 +115,8 @@ impl Memory {
             lent: AtomicU64::new(0),
             leaving: AtomicU64::new(0),
             pressed: AtomicBool::new(false),
+            deciding: AtomicBool::new(false),
+            moves: AtomicU64::new(0),
             sizes: Mutex::default(),
             largest: AtomicU64::new(0),
         }
@@ -142,6 +148,13 @@ impl Memory {
         if tight != self.is_tight() {
             self.tight.store(tight, Ordering::Relaxed);
         }
+    }
+
+    /// True if so many bytes more are over the pause, and the keeper has not decided yet what leaves.
+    pub fn is_about_to_make_room_for(&self, bytes: u64) -> bool {
+        let is_full =
+            self.limits.as_ref().is_some_and(|limits| self.ledger.bytes() + bytes > limits.pause);
+        is_full && (self.pressed.load(Ordering::SeqCst) || self.deciding.load(Ordering::SeqCst))
     }
 
     /// How many bytes are over the target, without those that are on their way to disk already.
@@ -177,6 +190,26 @@ impl Memory {
         self.excess() > 0 && !self.pressed.swap(true, Ordering::AcqRel)
     }
 
+    /// Notes that something moves, after whose end the keeper decides what moves next.
+    pub fn begins_move(&self) {
+        self.moves.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Ends `begins_move`, when the keeper has heard of the end and has decided.
+    pub fn ends_move(&self) {
+        self.moves.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The keeper begins to decide what moves. Until the end no task takes it that nothing will.
+    pub fn begins_deciding(&self) {
+        self.deciding.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends `begins_deciding`, when what moves is on its way.
+    pub fn has_decided(&self) {
+        self.deciding.store(false, Ordering::SeqCst);
+    }
+
     /// The keeper is about to decide what moves: what comes from now on it may miss.
     pub fn is_heard(&self) {
         self.pressed.store(false, Ordering::Release);
@@ -210,7 +243,12 @@ impl Memory {
             let most = self.ledger.bytes() + reserved + bytes;
             let alone = || {
                 let others = reserved.saturating_sub(self.lent.load(Ordering::Acquire));
-                others == 0 && self.leaving() == 0 && !self.pressed.load(Ordering::Acquire)
+                // In this order: between being told and having decided there is no gap to be seen.
+                others == 0
+                    && !self.pressed.load(Ordering::SeqCst)
+                    && !self.deciding.load(Ordering::SeqCst)
+                    && self.moves.load(Ordering::SeqCst) == 0
+                    && self.leaving() == 0
             };
             (most <= limits.pause || alone()).then_some(reserved + bytes)
         };

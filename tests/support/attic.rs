@@ -78,6 +78,7 @@ impl Keeper for Attic {
             memory: Arc::clone(&self.memory),
         });
         self.boxes.lock().unwrap().push(Arc::downgrade(&kept));
+        self.memory.refresh();
         kept
     }
 

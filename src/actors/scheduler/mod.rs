@@ -459,7 +459,8 @@ impl Handler<WorkerLost> for SchedulerActor {
 
     fn handle(&mut self, lost: WorkerLost, context: &mut Self::Context) {
         let mut running = Vec::new();
-        for LostTask { active, ticket, repeatable } in lost.running {
+        for LostTask { active, mut ticket, repeatable } in lost.running {
+            active.run.give_room_back(&mut ticket);
             let (run, task) = (active.run.id(), ticket.task());
             if let Some(entry) = self.runs.get_mut(&run) {
                 entry.returned.insert(task, ticket);

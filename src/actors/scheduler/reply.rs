@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 
 use futures::channel::oneshot;
 
-use super::super::block_on;
 use super::super::callbacks::Ending;
 use super::super::store::{Object, ObjectError, Recovering};
 use crate::engine::{Held, Run};
@@ -95,11 +94,18 @@ impl Drop for PromisedObjects {
 /// Gives a value that was made again to those who wait for it.
 pub(super) fn recovered(buffer: Recovering, result: Result<Finished, Ending>) {
     let ending = match result {
-        // It came last, so it is in memory, unless it has left again; then it is on disk again, too.
+        // It came last, so it is in memory, unless it has left again. It may even have been lost again:
+        // so this arbiter must not be held up, which has a part in making values again.
         Ok(Finished::Run(run)) => {
             let held = run.take_outputs().pop();
-            let value = held.map(|held| block_on(poll_fn(|c| held.poll_pin(c)), std::thread::park));
-            return buffer.settle(value.expect("a run that makes one value has one output"));
+            let held = held.expect("a run that makes one value has one output");
+            drop(actix_rt::spawn(async move {
+                let value = poll_fn(|context| held.poll_pin(context)).await;
+                // The store counts the value for one of them.
+                drop(held);
+                buffer.settle(value);
+            }));
+            return;
         }
         Ok(Finished::Results(_)) => unreachable!("a run without hooks has no results"),
         Err(ending) => ending,

@@ -36,8 +36,8 @@ pub(crate) struct Buffer {
     /// Its number in the store.
     id: u64,
     key: Key,
-    /// The value's size in memory.
-    bytes: u64,
+    /// The value's size in memory; it changes if the value is made again and came out different.
+    bytes: AtomicU64,
     /// What it took to make the value.
     cost: Duration,
     /// How to make the value again, if a task made it.
@@ -47,6 +47,9 @@ pub(crate) struct Buffer {
     used: AtomicU64,
     /// True if it turned out that the value cannot be written.
     stays: AtomicBool,
+    /// True from the moment at which the value came back for somebody until that one has it, or it was
+    /// asked to leave for the first time: else it could leave again before it was of any use.
+    is_awaited: AtomicBool,
     shelf: Arc<Shelf>,
     this: Weak<Buffer>,
 }
@@ -57,6 +60,9 @@ pub(super) struct Lineage {
     pub(super) run: RunId,
     pub(super) plan: Arc<Plan>,
     pub(super) task: TaskId,
+    /// False if something else than tasks had a part in the value: then it is not made again, because
+    /// it could come out different.
+    pub(super) by_tasks_alone: bool,
 }
 
 enum State {
@@ -119,10 +125,11 @@ impl Buffer {
         Arc::new_cyclic(|this| Self {
             id,
             key,
-            bytes: value.bytes() as u64,
+            bytes: AtomicU64::new(value.bytes() as u64),
             cost,
             lineage,
             stays: AtomicBool::new(!value.can_spill()),
+            is_awaited: AtomicBool::new(false),
             state: Mutex::new(State::Here { value, file: None, leaving: false }),
             used: AtomicU64::new(id),
             shelf: Arc::clone(shelf),
@@ -178,7 +185,7 @@ impl Buffer {
     pub(super) fn leave(&self) -> Leave {
         let mut state = self.lock();
         let State::Here { value, file, leaving } = &mut *state else { return Leave::NotHere };
-        if *leaving || value.pointers() > 1 {
+        if *leaving || value.pointers() > 1 || self.is_awaited.swap(false, Ordering::Relaxed) {
             return Leave::InUse;
         }
         let Some(file) = file.take() else {
@@ -186,8 +193,9 @@ impl Buffer {
             return Leave::Write;
         };
         let old = std::mem::replace(&mut *state, State::Away(file));
+        // Under the lock, so that whoever sees that it is away also sees it counted so.
+        self.shelf.left(self.bytes());
         drop(state);
-        self.shelf.left(self.bytes);
         match old {
             State::Here { value, .. } => Leave::Left(value),
             State::Away(_) | State::Coming(_) | State::Lost(_) => unreachable!("it was here"),
@@ -225,10 +233,10 @@ impl Buffer {
             return Written::Pinned;
         }
         let old = std::mem::replace(&mut *state, State::Away(written));
+        self.shelf.left(self.bytes());
         drop(state);
-        self.shelf.left(self.bytes);
         drop((old, value));
-        self.shelf.freed(self.bytes);
+        self.shelf.freed(self.bytes());
         Written::Left
     }
 
@@ -238,10 +246,10 @@ impl Buffer {
             self.shelf.disk().remove(file);
             return self.is_lost(self.closed());
         }
+        self.shelf.let_decide(self.bytes());
         match self.shelf.disk().read(&file) {
             Ok(value) => {
-                self.shelf.came_back(self, value.bytes() as u64);
-                self.settle(State::Here { value, file: Some(file), leaving: false });
+                self.is_back(value, Some(file));
             }
             Err(error) => {
                 log::warn!("the value of {:?} cannot be read back: {error}", self.key);
@@ -255,11 +263,20 @@ impl Buffer {
     pub(crate) fn made_again(self: &Arc<Self>, value: Result<Value, Failure>) {
         match value {
             Ok(value) => {
-                self.shelf.came_back(self, value.bytes() as u64);
-                self.settle(State::Here { value, file: None, leaving: false });
+                self.is_back(value, None);
             }
             Err(failure) => self.is_lost(failure),
         }
+    }
+
+    fn is_back(self: &Arc<Self>, value: Value, file: Option<SpillFile>) {
+        let bytes = value.bytes() as u64;
+        let bytes_away = self.bytes.swap(bytes, Ordering::Relaxed);
+        self.shelf.came_back(self, bytes_away, bytes);
+        self.is_awaited.store(true, Ordering::Relaxed);
+        self.settle(State::Here { value, file, leaving: false });
+        // Only now: of a value that is still on its way the actor would think that it cannot leave.
+        self.shelf.can_leave(self);
     }
 
     fn is_lost(&self, failure: Failure) {
@@ -295,7 +312,11 @@ impl Buffer {
 
 impl Kept for Buffer {
     fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(&*self.lock(), State::Away(_) | State::Coming(_))
     }
 
     fn pin(&self) -> Option<Value> {
@@ -313,6 +334,7 @@ impl Kept for Buffer {
         match &mut *state {
             State::Here { value, .. } => {
                 self.used.store(self.shelf.now(), Ordering::Relaxed);
+                self.is_awaited.store(false, Ordering::Relaxed);
                 return Poll::Ready(Ok(value.clone()));
             }
             State::Lost(failure) => return Poll::Ready(Err(failure.clone())),
@@ -346,12 +368,13 @@ impl Drop for Buffer {
             State::Lost(_) => (Place::Nowhere, None),
         };
         let file = if let State::Away(file) = state { Some(file) } else { file };
-        self.shelf.released(self.bytes, place, file);
+        let bytes = *self.bytes.get_mut();
+        self.shelf.released(bytes, place, file);
     }
 }
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer({:?}, {} bytes)", self.key, self.bytes)
+        write!(f, "Buffer({:?}, {} bytes)", self.key, self.bytes())
     }
 }

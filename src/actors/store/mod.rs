@@ -11,10 +11,11 @@
 mod buffer;
 mod io;
 mod object;
+mod order;
 mod shelf;
 mod trim;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -27,11 +28,12 @@ use buffer::{Leave, Written};
 use io::Urgency;
 pub(crate) use object::{Maker, Object};
 pub use object::{ObjectError, ObjectId, ObjectRef};
+use order::Order;
 pub(crate) use shelf::{Links, Recovering, Shelf, begins_at, sits_at};
 
 use crate::engine::{Holdings, Kept, Run, RunId};
 use crate::graph::Key;
-use crate::spill::{DiskUsage, EvictionPolicy, Item, SpillError};
+use crate::spill::{DiskUsage, EvictionPolicy, SpillError};
 use crate::value::Value;
 
 /// Run numbers are given out for the whole process, so that a task of one cluster may wait for a run of
@@ -48,10 +50,8 @@ pub struct StoreActor {
     shelf: Arc<Shelf>,
     /// The objects that somebody holds, by number: their keys.
     objects: BTreeMap<ObjectId, Key>,
-    /// Which of the buffers that could leave is to leave next.
-    policy: Box<dyn EvictionPolicy>,
-    /// The buffers in `policy`, by number.
-    candidates: HashMap<u64, Candidate>,
+    /// The buffers that could leave, and which of them is to leave next.
+    order: Order,
     /// All buffers, by number; some of them may have been released.
     known: BTreeMap<u64, Weak<Buffer>>,
     /// How many there may be in `known` before the released ones are taken out.
@@ -62,13 +62,10 @@ pub struct StoreActor {
     suspended: bool,
     /// How long that lasts, or lasted; zero after a write that succeeded.
     patience: Duration,
-}
-
-/// A buffer that could leave.
-struct Candidate {
-    buffer: Weak<Buffer>,
-    /// When the value had been used last, by the store's count of uses, as far as the policy knows.
-    used: u64,
+    /// True while the store waits before it looks again whether values that were in use still are.
+    looks_again: bool,
+    /// How long that lasts, or lasted; zero after a write that succeeded.
+    waited: Duration,
 }
 
 impl StoreActor {
@@ -76,20 +73,24 @@ impl StoreActor {
         Self {
             shelf,
             objects: BTreeMap::new(),
-            policy,
-            candidates: HashMap::new(),
+            order: Order::new(policy),
             known: BTreeMap::new(),
             look_at: 1024,
             writing: 0,
             suspended: false,
             patience: Duration::ZERO,
+            looks_again: false,
+            waited: Duration::ZERO,
         }
     }
 
     /// Looks at the buffers that came since the last time.
     fn take_in(&mut self) {
-        for weak in self.shelf.take_in() {
-            let Some(buffer) = weak.upgrade() else { continue };
+        let new = self.shelf.take_in();
+        let mut new: Vec<Arc<Buffer>> = new.iter().filter_map(Weak::upgrade).collect();
+        // They came in another order than they were used in since.
+        new.sort_by_key(|buffer| buffer.used());
+        for buffer in new {
             self.adopt(buffer);
         }
         self.forget_released();
@@ -99,9 +100,7 @@ impl StoreActor {
         let id = buffer.id();
         self.known.entry(id).or_insert_with(|| Arc::downgrade(&buffer));
         if !buffer.stays() {
-            self.policy.insert(id, Item { bytes: buffer.bytes(), cost: buffer.cost() });
-            let candidate = Candidate { buffer: Arc::downgrade(&buffer), used: buffer.used() };
-            self.candidates.insert(id, candidate);
+            self.order.insert(&buffer);
         }
         self.let_go(buffer);
     }
@@ -120,26 +119,26 @@ impl StoreActor {
         }
         self.known.retain(|_, buffer| buffer.strong_count() > 0);
         self.look_at = 2 * self.known.len() + 1024;
-        let policy = &mut self.policy;
-        self.candidates.retain(|id, candidate| {
-            let lives = candidate.buffer.strong_count() > 0;
-            if !lives {
-                policy.remove(*id);
-            }
-            lives
-        });
+        self.order.forget_released();
     }
 
     /// Lets values leave until the store is back at its target, or nothing more can leave just now.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, context: &mut Context<Self>) {
         let memory = Arc::clone(self.shelf.memory());
+        memory.begins_deciding();
         memory.is_heard();
         self.take_in();
-        if self.suspended {
-            return;
+        // At the end nothing is written any more: trying again and again would keep this arbiter from it.
+        if !self.suspended && !self.shelf.is_closed() {
+            self.let_leave(context);
         }
+        memory.has_decided();
+    }
+
+    fn let_leave(&mut self, context: &mut Context<Self>) {
+        let memory = Arc::clone(self.shelf.memory());
         let mut in_use = Vec::new();
-        let mut left = self.candidates.len();
+        let mut left = self.order.len();
         while memory.excess() > 0 && left > 0 {
             let most = if memory.is_urgent() { 2 * self.shelf.io().threads() } else { 1 };
             if self.writing >= most {
@@ -161,17 +160,35 @@ impl StoreActor {
                 Leave::NotHere => self.let_go(buffer),
             }
         }
-        in_use.into_iter().for_each(|buffer| self.adopt(buffer));
+        if !in_use.is_empty() && self.writing == 0 && memory.excess() > 0 {
+            self.look_again(context);
+        }
+        for buffer in in_use {
+            self.adopt(buffer);
+        }
+    }
+
+    /// Nobody tells when a value is not used any more. As long as the store is over its target because
+    /// of such values, it looks at them now and then.
+    fn look_again(&mut self, context: &mut Context<Self>) {
+        const WAIT: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(640));
+        if std::mem::replace(&mut self.looks_again, true) {
+            return;
+        }
+        self.waited = (self.waited * 2).clamp(WAIT.0, WAIT.1);
+        context.run_later(self.waited, |actor, context| {
+            actor.looks_again = false;
+            actor.make_room(context);
+        });
     }
 
     /// The next buffer by the policy. One that was used since the policy looked at it has its turn later.
     fn next_to_leave(&mut self) -> Option<Arc<Buffer>> {
         // Each is asked at most twice: the second time nobody has used it since.
-        for _ in 0..=2 * self.candidates.len() {
-            let id = self.policy.pop()?;
-            let Some(candidate) = self.candidates.remove(&id) else { continue };
-            let Some(buffer) = candidate.buffer.upgrade() else { continue };
-            if buffer.used() == candidate.used {
+        for _ in 0..=2 * self.order.len() {
+            let (buffer, used) = self.order.pop()?;
+            let Some(buffer) = buffer.upgrade() else { continue };
+            if buffer.used() == used {
                 return Some(buffer);
             }
             self.adopt(buffer);
@@ -192,7 +209,7 @@ impl std::fmt::Debug for StoreActor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StoreActor")
             .field("objects", &self.objects.len())
-            .field("candidates", &self.candidates.len())
+            .field("candidates", &self.order.len())
             .field("writing", &self.writing)
             .finish_non_exhaustive()
     }
@@ -219,8 +236,8 @@ pub(crate) struct Pressed;
 impl Handler<Pressed> for StoreActor {
     type Result = ();
 
-    fn handle(&mut self, _: Pressed, _: &mut Self::Context) {
-        self.make_room();
+    fn handle(&mut self, _: Pressed, context: &mut Self::Context) {
+        self.make_room(context);
     }
 }
 
@@ -238,7 +255,10 @@ impl Handler<Wrote> for StoreActor {
     fn handle(&mut self, Wrote { buffer, written }: Wrote, context: &mut Self::Context) {
         self.writing -= 1;
         match written {
-            Written::Left | Written::Pinned => self.patience = Duration::ZERO,
+            Written::Left | Written::Pinned => {
+                self.patience = Duration::ZERO;
+                self.waited = Duration::ZERO;
+            }
             Written::Released => {}
             Written::Failed(error) => {
                 if let Some(buffer) = buffer.upgrade() {
@@ -253,7 +273,10 @@ impl Handler<Wrote> for StoreActor {
         if let Some(buffer) = buffer.upgrade() {
             if buffer.is_here() { self.adopt(buffer) } else { self.let_go(buffer) }
         }
-        self.make_room();
+        self.make_room(context);
+        self.shelf.memory().ends_move();
+        // It may have waited for this decision.
+        self.shelf.wake_waiting();
     }
 }
 
@@ -272,9 +295,9 @@ impl StoreActor {
         self.suspended = true;
         self.patience = (self.patience * 2).clamp(PATIENCE.0, PATIENCE.1);
         log::warn!("values stay in memory for the next {:?}: {error}", self.patience);
-        context.run_later(self.patience, |actor, _| {
+        context.run_later(self.patience, |actor, context| {
             actor.suspended = false;
-            actor.make_room();
+            actor.make_room(context);
         });
     }
 }

@@ -94,6 +94,14 @@ pub enum ObjectError {
         /// What failed.
         failure: Failure,
     },
+    /// It was made and moved to disk, could not be read back, and could not be made again.
+    #[error("object {key:?} is gone: {failure}")]
+    Lost {
+        /// The object's key.
+        key: Key,
+        /// Why.
+        failure: Failure,
+    },
     /// The run that should make it was cancelled, or the cluster has ended.
     #[error("object {key:?} was never made: its run was cancelled or its cluster has ended")]
     Cancelled {
@@ -123,7 +131,7 @@ impl ObjectRef {
 
     /// True if the value was made, and has moved to disk.
     pub fn is_spilled(&self) -> bool {
-        self.held().is_some_and(|held| held.pin().is_none())
+        self.held().is_some_and(|held| held.is_away())
     }
 
     fn held(&self) -> Option<Held> {
@@ -158,7 +166,7 @@ impl ObjectRef {
             }
         };
         let pinned = std::future::poll_fn(|context| held.poll_pin(context)).await;
-        pinned.map_err(|failure| ObjectError::Failed { key: self.key().clone(), failure })
+        pinned.map_err(|failure| ObjectError::Lost { key: self.key().clone(), failure })
     }
 }
 

@@ -237,6 +237,7 @@ impl Shelf {
     pub(super) fn write_out(&self, buffer: Arc<Buffer>) {
         let Some(this) = self.this.upgrade() else { return };
         let bytes = buffer.bytes();
+        self.memory.begins_move();
         self.memory.starts_leaving(bytes);
         self.io.submit(Urgency::Background, move || {
             let written = buffer.write_out();
@@ -253,6 +254,13 @@ impl Shelf {
                 links.store.do_send(Wrote { buffer: weak, written });
             }
         });
+    }
+
+    /// Wakes a task that waits for room, so that it asks again.
+    pub(super) fn wake_waiting(&self) {
+        if let Some(links) = self.links.get() {
+            (links.room)();
+        }
     }
 
     /// Drops a value on an I/O thread: its destructor may be a user's, and freeing takes time.
@@ -290,9 +298,9 @@ impl Shelf {
 
     /// A value has left memory.
     pub(super) fn left(&self, bytes: u64) {
+        self.memory.ledger().add(0, -signed(bytes));
         self.counts.away.fetch_add(1, Ordering::Relaxed);
         self.counts.away_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.memory.ledger().add(0, -signed(bytes));
         self.memory.refresh();
     }
 
@@ -301,13 +309,31 @@ impl Shelf {
         self.history.note(buffer.run(), buffer.key(), what);
     }
 
+    /// Waits on this I/O thread, before a value of so many bytes comes back, until the actor has decided
+    /// what leaves for it, if there is no room: else values could come back faster than it sees them.
+    pub(super) fn let_decide(&self, bytes: u64) {
+        /// The actor waits for nobody, so it decides long before; this is for one that is gone.
+        const MOST_LOOKS: u32 = 2000;
+        const BETWEEN_LOOKS: Duration = Duration::from_micros(100);
+        for _ in 0..MOST_LOOKS {
+            if self.is_closed() || !self.memory.is_about_to_make_room_for(bytes) {
+                return;
+            }
+            std::thread::park_timeout(BETWEEN_LOOKS);
+        }
+    }
+
     /// A value has come back.
-    pub(super) fn came_back(&self, buffer: &Arc<Buffer>, bytes: u64) {
+    pub(super) fn came_back(&self, buffer: &Buffer, bytes_away: u64, bytes: u64) {
         self.note(buffer, Happening::Restored { bytes });
-        self.is_no_longer_away(bytes);
+        self.is_no_longer_away(bytes_away);
         self.memory.ledger().add(0, signed(bytes));
-        self.take_note(None, buffer);
         self.memory.refresh();
+    }
+
+    /// A value that came back is there, so that it can leave again.
+    pub(super) fn can_leave(&self, buffer: &Arc<Buffer>) {
+        self.take_note(None, buffer);
         if let Some(links) = self.links.get() {
             self.press(links);
         }
@@ -351,8 +377,8 @@ impl Shelf {
     pub(super) fn make_again(&self, buffer: &Arc<Buffer>, error: &SpillError) {
         self.note(buffer, Happening::Unreadable { reason: error.to_string() });
         let lost = || buffer.made_again(Err(buffer.lost(error)));
-        let (Some(Lineage { plan, task, .. }), Some(links)) = (buffer.lineage(), self.links.get())
-        else {
+        let lineage = buffer.lineage().filter(|lineage| lineage.by_tasks_alone);
+        let (Some(Lineage { plan, task, .. }), Some(links)) = (lineage, self.links.get()) else {
             return lost();
         };
         if self.is_closed() {
@@ -398,8 +424,8 @@ impl Keeper for Shelf {
         self.memory.ledger().came(worker, &value);
         let began = BEGAN.get().filter(|_| self.prices);
         let cost = began.map_or(Duration::ZERO, |began| began.elapsed());
-        let Made { run, plan, task } = made;
-        let lineage = Lineage { run, plan: Arc::clone(plan), task };
+        let Made { run, plan, task, by_tasks_alone } = made;
+        let lineage = Lineage { run, plan: Arc::clone(plan), task, by_tasks_alone };
         let this = self.this.upgrade().expect("a run holds its keeper");
         this.shelve(Some(worker), plan.key(task).clone(), value, cost, Some(lineage))
     }

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::super::blocking::block_on;
@@ -233,8 +234,10 @@ impl WorkerThread {
         let mut pace = Pace::new(self.look());
         let mut next = Some(first);
         let notes_all = self.crew.history().notes_every_task();
-        while let Some(ticket) = next {
+        while let Some(mut ticket) = next {
             if !run.is_running() {
+                // The run may be held long after its end.
+                run.give_room_back(&mut ticket);
                 return;
             }
             let task = ticket.task();
@@ -321,7 +324,7 @@ impl WorkerThread {
     }
 
     /// Runs one task that may need more than a call: hooks around it, a time limit, or no call at all.
-    fn step_with_care(&self, active: &Arc<ActiveRun>, ticket: Ticket) -> Step {
+    fn step_with_care(&self, active: &Arc<ActiveRun>, mut ticket: Ticket) -> Step {
         let (run, task) = (&active.run, ticket.task());
         if let Some(missing) = run.verdict(&ticket) {
             active.skipped(task, &missing);
@@ -338,6 +341,7 @@ impl WorkerThread {
             if !hooks.is_retried(task) {
                 let submitted = hooks.set.submit(run, task);
                 if !run.is_running() {
+                    run.give_room_back(&mut ticket);
                     run.stop(self.id);
                     return Step::Left;
                 }
@@ -345,6 +349,7 @@ impl WorkerThread {
                 match submitted {
                     Err(failure) => return self.fail_hook(active, ticket, failure),
                     Ok(Some(value)) => {
+                        run.is_answered();
                         return Step::Completed(run.complete(self.id, ticket, value));
                     }
                     Ok(None) => {}
@@ -385,14 +390,20 @@ impl WorkerThread {
     /// Holds the large inputs of a task in memory, and waits for those that have to come back first.
     #[cold]
     fn bring_back(&self, run: &Run, ticket: &Ticket, pins: &mut Pins) -> Result<(), Failure> {
+        // Mostly they are all there.
+        let at_once = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(pinned) = run.poll_pins(ticket, pins, at_once) {
+            return pinned;
+        }
         let brought = poll_fn(|context| run.poll_pins(ticket, pins, context));
         // If an input has to be made again, this may be the only worker that can do it.
-        block_on(brought, || self.help(None))
+        self.wait_inside(None, brought)
     }
 
     /// An input of the task is lost for good: so is the run.
     #[cold]
-    fn lose_input(&self, active: &Arc<ActiveRun>, ticket: Ticket, failure: Failure) -> Step {
+    fn lose_input(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, failure: Failure) -> Step {
+        active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
         fail_by_hook(active, ticket, self.id, failure);
         Step::Left
@@ -417,7 +428,8 @@ impl WorkerThread {
     }
 
     #[cold]
-    fn fail_hook(&self, active: &Arc<ActiveRun>, ticket: Ticket, failure: Failure) -> Step {
+    fn fail_hook(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, failure: Failure) -> Step {
+        active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
         fail_by_hook(active, ticket, self.id, failure);
         Step::Left
@@ -427,8 +439,9 @@ impl WorkerThread {
         self.inside.borrow().iter().any(|active| active.run.id() == run)
     }
 
-    /// Waits for a future that ends with a run, in a task of this thread.
-    fn wait_inside<F: Future>(&self, run: RunId, future: F) -> F::Output {
+    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if none
+    /// is given.
+    fn wait_inside<F: Future>(&self, run: Option<RunId>, future: F) -> F::Output {
         // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
         let inside = self.inside.borrow();
         let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
@@ -438,7 +451,7 @@ impl WorkerThread {
         let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
         lend(&|memory| memory.lend(more));
         self.lent.set(self.lent.get() + more);
-        let output = block_on(future, || self.help(Some(run)));
+        let output = block_on(future, || self.help(run));
         self.lent.set(self.lent.get() - more);
         lend(&|memory| memory.take_back(more));
         output
@@ -493,9 +506,10 @@ pub(crate) fn is_worker_thread() -> bool {
     CURRENT.with_borrow(Option::is_some)
 }
 
-/// Waits for a future that ends with a run. On a worker's thread, works on that run meanwhile: a task
-/// that waits for a nested run does not cost the run its only worker.
-pub(crate) fn wait_for<F: Future>(run: RunId, future: F) -> F::Output {
+/// Waits for a future that ends with a run, or with an unknown one (a value on disk may have to be made
+/// again). On a worker's thread, works on that run meanwhile: a task that waits for a nested run does
+/// not cost the run its only worker.
+pub(crate) fn wait_for<F: Future>(run: Option<RunId>, future: F) -> F::Output {
     let worker = CURRENT.with_borrow(Clone::clone);
     match worker {
         Some(worker) => worker.wait_inside(run, future),

@@ -43,6 +43,9 @@ pub struct Run {
     keeper: Option<Arc<dyn Keeper>>,
     /// True once a large value was given to the keeper.
     has_kept: AtomicBool,
+    /// True once a hook answered for a task, at the start or later. What depends on the answer comes
+    /// after it, so a relaxed store is seen in time: the counters of inputs order the two.
+    is_answered: AtomicBool,
     /// By task: how many inputs are not there yet; `DONE` when the task has ended.
     pending: Box<[AtomicU32]>,
     slots: Slots,
@@ -178,6 +181,7 @@ impl Run {
             memory: Arc::clone(&resources.memory),
             keeper: resources.keeper.clone(),
             has_kept: AtomicBool::new(false),
+            is_answered: AtomicBool::new(!answers.is_empty()),
             plan,
         };
         if start.ends == 0 {

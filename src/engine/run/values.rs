@@ -166,7 +166,8 @@ impl Run {
         let held = match &self.keeper {
             Some(keeper) if bytes >= LARGE => {
                 self.has_kept.store(true, Ordering::Relaxed);
-                let made = Made { run: self.id, plan: &self.plan, task };
+                let by_tasks_alone = !self.is_answered.load(Ordering::Relaxed);
+                let made = Made { run: self.id, plan: &self.plan, task, by_tasks_alone };
                 Held::Kept(keeper.keep(worker, made, value))
             }
             Some(_) | None => {
@@ -222,6 +223,11 @@ impl Run {
             self.put(task, Held::Plain(value));
             self.pending[task.index()].store(DONE, Ordering::Release);
         }
+    }
+
+    /// Notes that a hook answers for a task of this run. To be called before the task completes.
+    pub fn is_answered(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
     }
 
     /// True if the value of a task is used by anybody. To be asked before the run starts.
