@@ -300,23 +300,3 @@ fn what_a_run_fetches_is_counted_once() {
         site.until_empty();
     });
 }
-
-#[test]
-#[ignore = "a value's graph, which it keeps so that it can be made again, keeps the refs in it"]
-fn a_chain_of_persisted_runs_holds_its_last_value_alone() {
-    watched(|| {
-        let site = site(1, NOTHING);
-        let mut last = site.spill_blocks(0..1).remove(0);
-        for _ in 0..20 {
-            let step = |block: &Vec<u8>| -> Vec<u8> { block.iter().map(|byte| byte + 1).collect() };
-            let next = delayed(step).call(Delayed::<Vec<u8>>::from_ref(last));
-            let (graph, _) = next.graph();
-            last = site.persist(graph, [next.key().clone()]).unwrap().remove(0);
-            until(|| last.is_spilled());
-        }
-        site.check_blocks(std::slice::from_ref(&last), 20..21);
-        assert_eq!(site.stats_blocking().unwrap().holdings.values, 1);
-        drop(last);
-        site.until_empty();
-    });
-}
