@@ -85,7 +85,8 @@ pub use diagnostics::{
 pub use engine::{Cause, Failure, Holdings};
 pub use error::Error;
 pub use graph::{
-    Arg, Args, Argument, BoxError, BoxFuture, CallError, Func, Function, Graph, GraphError, Input,
+    Arg, Args, Argument, BoxError, BoxFuture, CallError, Fingerprint, Func, Function, Graph,
+    GraphError, Input,
     Inputs, IntoFunc, Key, Node, Outcome, Outputs, Plan, Results, Task, TaskId, Writer, WrongType,
     lit,
 };

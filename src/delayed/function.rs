@@ -65,6 +65,14 @@ impl<P, T> DelayedFn<P, T> {
         self
     }
 
+    /// Says what the function is, if it captures something and its values are to be found again by
+    /// another process; see [`Func::identified_by`].
+    #[must_use]
+    pub fn identified_by(mut self, identity: impl Into<String>) -> Self {
+        self.func = self.func.identified_by(identity);
+        self
+    }
+
     /// Lets each call be tried again up to `retries` times when it fails. Its arguments are then kept
     /// until it has succeeded.
     #[must_use]

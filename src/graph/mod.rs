@@ -9,6 +9,7 @@
 //! | `outputs` | what a caller wants and gets, in one nested shape |
 //! | `order` | the static order, which frees memory early |
 //! | `compile`, `plan` | [`Plan`], the wanted part as flat arrays, numbered by the order |
+//! | `fingerprint` | all that a value depends on, as one number |
 //! | `dot` | a graph as `GraphViz` text |
 //!
 //! This floor runs nothing and knows neither workers nor time.
@@ -18,6 +19,7 @@ mod compile;
 mod dag;
 mod dot;
 mod error;
+mod fingerprint;
 pub mod function;
 mod key;
 mod order;
@@ -31,6 +33,7 @@ pub use argument::{Arg, Args, Argument, Task, lit};
 pub(crate) use dag::Collect;
 pub use dag::{Graph, Node, Writer};
 pub use error::GraphError;
+pub use fingerprint::Fingerprint;
 pub use function::{BoxError, BoxFuture, CallError, Func, Function, Input, Outcome};
 pub use key::Key;
 pub use outputs::{Outputs, Results, WrongType};

@@ -6,13 +6,14 @@
 //! order goes through memory in order. A plan holds nothing of a run and can be run many times.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
 use super::compile::Compiled;
 use super::dag::{Entry, Graph, Op};
 use super::error::GraphError;
+use super::fingerprint::{Fingerprint, fingerprints};
 use super::function::{CallError, Func, Input, Outcome};
 use super::key::Key;
 use super::outputs::{Outputs, Results};
@@ -85,6 +86,8 @@ pub struct Plan {
     pub(super) wanted: Wanted,
     /// The tasks among the wanted keys, ascending, each once.
     pub(super) outputs: Box<[TaskId]>,
+    /// By task; made when the first one is asked for.
+    pub(super) fingerprints: OnceLock<Box<[Option<Fingerprint>]>>,
 }
 
 /// What is true of a task in every run.
@@ -194,6 +197,12 @@ impl Plan {
     pub fn retries(&self, task: TaskId) -> u32 {
         let found = self.retries.binary_search_by_key(&task, |(other, _)| *other);
         found.map_or(0, |at| self.retries[at].1)
+    }
+
+    /// All that the task's value depends on, as one number; `None` if something of it has no form that
+    /// is the same in every process. Asking first looks at the whole plan, literals included.
+    pub fn fingerprint(&self, task: TaskId) -> Option<Fingerprint> {
+        self.fingerprints.get_or_init(|| fingerprints(self))[task.index()]
     }
 
     /// The task's function.
