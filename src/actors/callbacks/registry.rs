@@ -145,7 +145,7 @@ impl CallbackRegistry {
         &self,
         id: RunId,
         plan: &Arc<Plan>,
-        hooks: HookSet,
+        mut hooks: HookSet,
     ) -> Result<(Arc<Run>, HookSet), Failure> {
         let begun = hooks.graph_start(plan).and_then(|()| {
             let found = hooks.lookup(plan)?;
@@ -155,6 +155,7 @@ impl CallbackRegistry {
             let used = |(task, _): &(_, usize)| run.is_needed(*task);
             let used: Vec<_> = owners.into_iter().filter(used).collect();
             hooks.lookup_used(plan, &used)?;
+            hooks.set_answered(used);
             hooks.graph_start_state(&run)?;
             Ok(Arc::new(run))
         });
