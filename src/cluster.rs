@@ -18,8 +18,9 @@ use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
     WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
 };
-use crate::client::Client;
+use crate::client::{CallbackGuard, Client};
 use crate::config::Config;
+use crate::diagnostics::Checkpoint;
 use crate::engine::{Limits, Memory};
 use crate::error::{Error, Kind};
 use crate::spill::{Disk, Eviction, MemoryLimit, Thresholds};
@@ -69,6 +70,8 @@ pub struct Cluster {
     scheduler: Addr<SchedulerActor>,
     settings: WorkerSettings,
     shelf: Arc<Shelf>,
+    /// Registered as long as the cluster lives.
+    checkpoint: Option<(Checkpoint, CallbackGuard)>,
 }
 
 /// Where the actors live.
@@ -95,6 +98,7 @@ struct Background {
 #[derive(Clone, Debug, Default)]
 pub struct ClusterBuilder {
     config: Config,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl ClusterBuilder {
@@ -187,6 +191,30 @@ impl ClusterBuilder {
         self
     }
 
+    /// Keeps finished values on disk, by default those of tasks that took 100 milliseconds or more, so
+    /// that a process that runs the same graph after a crash goes on from there. Takes a directory, or a
+    /// [`Checkpoint`] with settings, whose documentation says what is the same graph.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, delayed};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("mobula-doc-builder-{}", std::process::id()));
+    /// # let directory = directory.as_path();
+    /// let cluster = Cluster::builder().workers(1).checkpoint(directory).start()?;
+    /// cluster.compute_blocking(&delayed(|x: i64| x + 1).call(1))?;
+    /// let checkpoint = cluster.checkpoint().expect("it was given");
+    /// assert_eq!(checkpoint.summary().written, 0); // that was too quick to be kept
+    /// # std::fs::remove_dir_all(directory).ok();
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoint: impl Into<Checkpoint>) -> Self {
+        self.checkpoint = Some(checkpoint.into());
+        self
+    }
+
     fn limits(&self) -> Result<Option<Limits>, Error> {
         let start = |reason: String| Error::from(Kind::Start(reason));
         let limit = self.config.memory_limit.as_ref().map_err(|reason| start(reason.clone()))?;
@@ -276,7 +304,11 @@ impl ClusterBuilder {
         }
         scheduler.do_send(StartWorkers { count });
         let client = Client::new(scheduler.clone(), registry_address, store, &host);
-        Ok(Cluster { client, host, background, scheduler, settings, shelf })
+        let checkpoint = self.checkpoint.map(|checkpoint| {
+            let guard = client.register(checkpoint.clone());
+            (checkpoint, guard)
+        });
+        Ok(Cluster { client, host, background, scheduler, settings, shelf, checkpoint })
     }
 }
 
@@ -405,6 +437,11 @@ impl Cluster {
     /// A client of this cluster, to be cloned and sent to where it is needed.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Where values are kept for the next process, if [`ClusterBuilder::checkpoint`] was called.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref().map(|(checkpoint, _)| checkpoint)
     }
 
     /// Ends the cluster and waits until nothing of it is left. Runs are cancelled; a task that is

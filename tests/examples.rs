@@ -23,7 +23,7 @@ macro_rules! examples {
     };
 }
 
-examples! { async_tasks errors flights nested presubmit quickstart simple_cache spilling timer }
+examples! { async_tasks errors flights nested presubmit quickstart resume simple_cache spilling timer }
 
 #[test]
 fn no_example_is_forgotten() {
