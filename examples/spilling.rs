@@ -8,12 +8,12 @@
 //!
 //! ```text
 //! 32 blocks of 8 MiB, 256 MiB together, with a memory limit of 64 MiB
-//! each read when it is made: sum 402653184, 0 bytes written to disk
+//! each read when it is made: sum 520093696, 0 bytes written to disk
 //! all kept: more than 200 MiB moved to disk
-//! all read again: sum 402653184, each as it was
+//! all read again: sum 520093696, each as it was
 //! files left in the spill directory: 0
 //! peak_values_mib=48
-//! peak_rss_mib=60
+//! peak_rss_mib=70
 //! ```
 //!
 //! The order of a run frees blocks early, so data that is read when it is made never has to move. Data
@@ -35,11 +35,12 @@ fn block(number: u64) -> Vec<u8> {
     vec![u8::try_from(number).unwrap_or(u8::MAX); BYTES]
 }
 
-fn sum(block: &Vec<u8>) -> u64 {
+fn sum(block: &[u8]) -> u64 {
     // What the blocks hold is so plain that the sum of some of it will do.
     block.iter().step_by(BYTES / (1 << 20)).map(|byte| u64::from(*byte)).sum()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a task that takes a list by value")]
 fn total(sums: Vec<u64>) -> u64 {
     sums.iter().sum()
 }
@@ -79,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut result = 0;
     for block in &blocks {
         for value in cluster.gather_blocking(std::slice::from_ref(block))? {
-            result += value.downcast_ref().map_or(0, sum);
+            result += value.downcast_ref::<Vec<u8>>().map_or(0, |block| sum(block));
         }
     }
     println!("all read again: sum {result}, each as it was");
@@ -93,8 +94,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("peak_values_mib={}", peak >> 20);
     // What Linux says of the whole process.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+    let process = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = process.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
         let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse()?;
         println!("peak_rss_mib={}", kibibytes >> 10);
     }

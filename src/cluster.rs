@@ -19,8 +19,9 @@ use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
     WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
 };
-use crate::client::Client;
+use crate::client::{CallbackGuard, Client};
 use crate::config::Config;
+use crate::diagnostics::Checkpoint;
 use crate::engine::{Limits, Memory};
 use crate::error::{Error, Kind};
 use crate::spill::{Disk, Eviction, MemoryLimit, Thresholds};
@@ -70,6 +71,8 @@ pub struct Cluster {
     scheduler: Addr<SchedulerActor>,
     settings: WorkerSettings,
     shelf: Arc<Shelf>,
+    /// Registered as long as the cluster lives.
+    checkpoint: Option<(Checkpoint, CallbackGuard)>,
 }
 
 /// Where the actors live.
@@ -96,6 +99,7 @@ struct Background {
 #[derive(Clone, Debug, Default)]
 pub struct ClusterBuilder {
     config: Config,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl ClusterBuilder {
@@ -204,6 +208,30 @@ impl ClusterBuilder {
         self
     }
 
+    /// Keeps finished values on disk, by default those of tasks that took 100 milliseconds or more, so
+    /// that a process that runs the same graph after a crash goes on from there. Takes a directory, or a
+    /// [`Checkpoint`] with settings, whose documentation says what is the same graph.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, delayed};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("mobula-doc-builder-{}", std::process::id()));
+    /// # let directory = directory.as_path();
+    /// let cluster = Cluster::builder().workers(1).checkpoint(directory).start()?;
+    /// cluster.compute_blocking(&delayed(|x: i64| x + 1).call(1))?;
+    /// let checkpoint = cluster.checkpoint().expect("it was given");
+    /// assert_eq!(checkpoint.summary().written, 0); // that was too quick to be kept
+    /// # std::fs::remove_dir_all(directory).ok();
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoint: impl Into<Checkpoint>) -> Self {
+        self.checkpoint = Some(checkpoint.into());
+        self
+    }
+
     fn limits(&self) -> Result<Option<Limits>, Error> {
         let start = |reason: String| Error::from(Kind::Start(reason));
         let limit = self.config.memory_limit.as_ref().map_err(|reason| start(reason.clone()))?;
@@ -246,17 +274,17 @@ impl ClusterBuilder {
         let history = Arc::new(History::new(self.config.history));
         let prices = !matches!(self.config.eviction, Eviction::Lru);
         let disk = Disk::new(self.config.disk.clone());
-        let shelf = Shelf::new(memory, workers, disk, prices, Arc::clone(&history));
+        let values = Shelf::new(memory, workers, disk, prices, Arc::clone(&history));
         let crew = Arc::new(Crew::new(history));
         let runs = Arc::clone(&crew);
 
         let store_address = StoreActor::start_in_arbiter(&control.handle(), {
-            let (shelf, policy) = (Arc::clone(&shelf), self.config.eviction.policy());
-            move |_| StoreActor::new(shelf, policy)
+            let (values, policy) = (Arc::clone(&values), self.config.eviction.policy());
+            move |_| StoreActor::new(values, policy)
         });
-        let store = Store::new(store_address.clone(), Arc::clone(&shelf));
+        let store = Store::new(store_address.clone(), Arc::clone(&values));
         let registry_address = CallbackRegistry::start_in_arbiter(&registry.handle(), {
-            let (errors, resources) = (self.config.callback_errors, shelf.resources());
+            let (errors, resources) = (self.config.callback_errors, values.resources());
             move |_| CallbackRegistry::new(errors, resources)
         });
         // Runs of the crew hold the store; it must not hold them.
@@ -269,7 +297,7 @@ impl ClusterBuilder {
         let (sender, settings) = mpsc::channel();
         let stack_size = self.config.stack_size;
         let scheduler = SchedulerActor::start_in_arbiter(&control.handle(), {
-            let (registry, memory) = (registry_address.clone(), Arc::clone(shelf.memory()));
+            let (registry, memory) = (registry_address.clone(), Arc::clone(values.memory()));
             move |context| {
                 let losses = context.address().recipient();
                 let settings = WorkerSettings { crew, memory, stack_size, threads, losses };
@@ -282,7 +310,7 @@ impl ClusterBuilder {
         let settings = settings
             .recv()
             .map_err(|_| Kind::Start("the actix system of this thread has stopped".to_owned()))?;
-        shelf.link(Links {
+        values.link(Links {
             store: store_address,
             recovery: scheduler.clone().recipient(),
             spilled: registry_address.clone().recipient(),
@@ -293,11 +321,15 @@ impl ClusterBuilder {
             }),
         });
         if limits.is_some() {
-            shelf.clean_leftovers();
+            values.clean_leftovers();
         }
         scheduler.do_send(StartWorkers { count });
         let client = Client::new(scheduler.clone(), registry_address, store, &runs, &host);
-        Ok(Cluster { client, host, background, scheduler, settings, shelf })
+        let checkpoint = self.checkpoint.map(|checkpoint| {
+            let guard = client.register(checkpoint.clone());
+            (checkpoint, guard)
+        });
+        Ok(Cluster { client, host, background, scheduler, settings, shelf: values, checkpoint })
     }
 }
 
@@ -426,6 +458,11 @@ impl Cluster {
     /// A client of this cluster, to be cloned and sent to where it is needed.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Where values are kept for the next process, if [`ClusterBuilder::checkpoint`] was called.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref().map(|(checkpoint, _)| checkpoint)
     }
 
     /// Ends the cluster and waits until nothing of it is left. Runs are cancelled; a task that is

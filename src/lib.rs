@@ -50,7 +50,8 @@
 //!    [`CallbackBuilder`], the same from closures. [`StateRef`] is the handle to a state actor, an actix
 //!    actor of yours that hooks and tasks talk to.
 //! 7. **Ready-made callbacks** ([`diagnostics`]): [`TimerCallback`], [`CacheCallback`] over
-//!    [`SimpleCacheActor`], [`LogCallback`].
+//!    [`SimpleCacheActor`], [`Checkpoint`], which lets the next process go on where this one crashed,
+//!    [`LogCallback`].
 //! 8. **Memory** ([`spill`]): [`MemoryLimit`] and [`Thresholds`], how much is too much; [`EvictionPolicy`], who
 //!    goes first; [`Codec`], how a type goes to the disk and comes back.
 //! 9. **How it works** ([`engine`], [`actors`]): the decisions, as a machine without clock, thread or actor,
@@ -83,14 +84,15 @@ pub use client::{
 pub use cluster::{Cluster, ClusterBuilder};
 pub use delayed::{Delayed, DelayedArg, DelayedFn, DelayedList, IntoArg, IntoArgs, delayed};
 pub use diagnostics::{
-    CacheCallback, CacheStats, Durations, LogCallback, SimpleCacheActor, TimerCallback,
+    CacheCallback, CacheStats, Checkpoint, CheckpointCounts, CheckpointSummary, Durations,
+    LogCallback, SimpleCacheActor, TimerCallback,
 };
 pub use engine::{Holdings, OnError, TaskState};
 pub use error::Error;
 pub use graph::{
-    Arg, Args, Argument, Backoff, BoxError, BoxFuture, CallError, Cause, Failure, Func, Function,
-    Graph, GraphError, Input, Inputs, IntoFunc, Key, Missing, Node, Outcome, Outputs, Plan,
-    Results, RetryOn, Task, TaskId, TaskOptions, Writer, WrongType, lit,
+    Arg, Args, Argument, Backoff, BoxError, BoxFuture, CallError, Cause, Failure, Fingerprint,
+    Func, Function, Graph, GraphError, Input, Inputs, IntoFunc, Key, Missing, Node, Outcome,
+    Outputs, Plan, Results, RetryOn, Task, TaskId, TaskOptions, Writer, WrongType, lit,
 };
 pub use spill::{Eviction, EvictionPolicy, MemoryLimit, Thresholds};
 pub use value::{Codec, Data, List, Opaque, Shared, Value};

@@ -24,7 +24,8 @@ macro_rules! examples {
 }
 
 examples! {
-    async_tasks errors flights nested presubmit quickstart retry simple_cache spilling timer
+    async_tasks errors flights nested persist presubmit quickstart resume retry simple_cache spilling
+    timer
 }
 
 #[test]

@@ -365,6 +365,9 @@ impl Client {
     ///
     /// [`Error`] if one of them will never be there.
     pub async fn gather(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
+        if self.is_closed() {
+            return Err(Kind::Closed.into());
+        }
         let mut values = Vec::with_capacity(refs.len());
         for object_ref in refs {
             values.push(object_ref.wait().await?);
@@ -380,6 +383,9 @@ impl Client {
     /// As [`gather`](Self::gather); and on an arbiter.
     pub fn gather_blocking(&self, refs: &[ObjectRef]) -> Result<Vec<Value>, Error> {
         refuse_on_arbiter("gather")?;
+        if self.is_closed() {
+            return Err(Kind::Closed.into());
+        }
         let value = |one: &ObjectRef| Ok(wait_for(one.maker(), one.wait())?);
         refs.iter().map(value).collect()
     }

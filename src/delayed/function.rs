@@ -66,6 +66,14 @@ impl<P, T> DelayedFn<P, T> {
         self
     }
 
+    /// Says what the function is, if it captures something and its values are to be found again by
+    /// another process; see [`Func::identified_by`].
+    #[must_use]
+    pub fn identified_by(mut self, identity: impl Into<String>) -> Self {
+        self.func = self.func.identified_by(identity);
+        self
+    }
+
     task_options! {}
 
     fn options_mut(&mut self) -> &mut TaskOptions {

@@ -242,6 +242,10 @@ impl Function for Fetch {
         Some(0)
     }
 
+    fn holds_values(&self) -> bool {
+        true
+    }
+
     fn call(&self, _: &mut [Input<'_>]) -> Result<Outcome, CallError> {
         if let Some(value) = self.0.value() {
             return Ok(Outcome::Ready(value));

@@ -115,7 +115,16 @@ impl Callback for LogCallback {
         let (run, tasks) = (state.id(), state.tasks());
         let spared = graph.len() - tasks;
         self.began().insert(run, now());
-        line!(self.runs, "run {run} starts: {tasks} tasks to run, {spared} answered or not needed");
+        let mut by = BTreeMap::<&str, usize>::new();
+        for (_, callback) in state.answered() {
+            *by.entry(callback).or_default() += 1;
+        }
+        let by = by.into_iter().map(|(callback, count)| format!("; {count} from {callback}"));
+        let by = by.collect::<Vec<_>>().concat();
+        line!(
+            self.runs,
+            "run {run} starts: {tasks} tasks to run, {spared} answered or not needed{by}"
+        );
         Ok(())
     }
 

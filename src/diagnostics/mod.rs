@@ -1,10 +1,12 @@
-//! Ready-made callbacks: timing, caching, logging.
+//! Ready-made callbacks: timing, caching, checkpoints, logging.
 
 pub mod cache;
+mod checkpoint;
 mod log;
 mod shards;
 mod timer;
 
 pub use cache::{CacheCallback, CacheStats, SimpleCacheActor};
+pub use checkpoint::{Checkpoint, CheckpointCounts, CheckpointSummary};
 pub use log::LogCallback;
 pub use timer::{Durations, TimerCallback};

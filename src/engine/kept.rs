@@ -44,6 +44,9 @@ pub trait Kept: Send + Sync {
     /// The value's size in memory, in bytes, wherever it is now.
     fn bytes(&self) -> u64;
 
+    /// Forgets how the value was made: whoever could make it again would hold too much for that.
+    fn forget_maker(&self) {}
+
     /// True if the value exists, but is not in memory. Asking is no use of it.
     fn is_away(&self) -> bool {
         self.pin().is_none()
@@ -86,6 +89,14 @@ impl Held {
         match self {
             Self::Plain(_) => false,
             Self::Kept(kept) => kept.is_away(),
+        }
+    }
+
+    /// As [`Kept::forget_maker`].
+    pub fn forget_maker(&self) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Kept(kept) => kept.forget_maker(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! From a graph to a plan: resolve, cull, order, number. Every pass is linear but the ordering's.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::dag::{Entry, Graph, Kind, Op};
 use super::error::GraphError;
@@ -86,7 +86,7 @@ impl Graph {
 
     /// The node that an alias finally names, or the node itself.
     #[inline]
-    fn target(&self, mut node: u32) -> u32 {
+    pub(super) fn target(&self, mut node: u32) -> u32 {
         while self.kinds[node as usize] == Kind::Alias
             && let Entry::Alias(next) = self.nodes[node as usize]
         {
@@ -330,6 +330,7 @@ impl Compiled {
             shortest_limit,
             wanted,
             outputs: outputs.into(),
+            fingerprints: OnceLock::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A key is hashed once where it is defined and once where it is used; after that only numbers are
 //! left. A graph does not know what is wanted from it: that is the [`Plan`](super::Plan)'s part.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
@@ -440,6 +441,10 @@ impl Function for MakeList {
     fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, super::CallError> {
         Ok(Outcome::Ready(Value::new(List(inputs.iter_mut().map(Input::take).collect()))))
     }
+
+    fn identity(&self) -> Option<Cow<'_, str>> {
+        Some("mobula list".into())
+    }
 }
 
 /// The function of a key that stands for one made argument.
@@ -463,6 +468,10 @@ impl Function for Same {
                 found: inputs.len(),
             }),
         }
+    }
+
+    fn identity(&self) -> Option<Cow<'_, str>> {
+        Some("mobula same".into())
     }
 }
 

@@ -4,13 +4,14 @@
 //! Rust functions become one through [`IntoFunc`](super::IntoFunc). Nothing here knows of keys:
 //! inputs come by position.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::value::Value;
+use crate::value::{Reviver, Value};
 
 /// Any error that a task may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -35,6 +36,25 @@ pub trait Function: Send + Sync {
     ///
     /// [`CallError`] if the arguments do not fit or the function itself failed.
     fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, CallError>;
+
+    /// What the function is, in words that are the same in every process and different for every other
+    /// function. `None`, which is the default, if there are no such words; then its tasks have no
+    /// [fingerprint](super::Fingerprint).
+    fn identity(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// True if it holds values of a store. A result that was made with its help is not kept able to be
+    /// made again once its run is over: that would hold those values for as long as the result lives.
+    fn holds_values(&self) -> bool {
+        false
+    }
+
+    /// How a value that it has returned in another process comes back from its bytes. `None`, which is
+    /// the default, if it does not.
+    fn reviver(&self) -> Option<Reviver> {
+        None
+    }
 }
 
 /// One argument of a call.
@@ -193,6 +213,11 @@ impl Func {
         self.function().arity()
     }
 
+    /// True if it holds values of a store.
+    pub(super) fn holds_values(&self) -> bool {
+        self.function().holds_values()
+    }
+
     /// Calls the function.
     ///
     /// # Errors
@@ -201,6 +226,69 @@ impl Func {
     #[inline]
     pub fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, CallError> {
         self.function().call(inputs)
+    }
+
+    /// What the function is, for [fingerprints](super::Fingerprint); see [`Function::identity`].
+    pub fn identity(&self) -> Option<Cow<'_, str>> {
+        self.function().identity()
+    }
+
+    /// How its values come back from bytes; see [`Function::reviver`].
+    pub(crate) fn reviver(&self) -> Option<Reviver> {
+        self.function().reviver()
+    }
+
+    /// The same function under an identity of your choice, for [fingerprints](super::Fingerprint).
+    ///
+    /// Use it for a closure that captures something, which has none by itself: write what it does and
+    /// what it has captured. Two functions that may give different values must not share an identity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::Func;
+    ///
+    /// let factor = 3;
+    /// let scale = Func::new(move |x: i64| x * factor);
+    /// assert_eq!(scale.identity(), None);
+    /// let scale = scale.identified_by(format!("scale by {factor}"));
+    /// assert_eq!(scale.identity().as_deref(), Some("scale by 3"));
+    /// ```
+    #[must_use]
+    pub fn identified_by(self, identity: impl Into<String>) -> Self {
+        Self::from_function(Identified { inner: self, identity: identity.into() })
+    }
+}
+
+/// A function that was told what it is.
+struct Identified {
+    inner: Func,
+    identity: String,
+}
+
+impl Function for Identified {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn arity(&self) -> Option<usize> {
+        self.inner.arity()
+    }
+
+    fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, CallError> {
+        self.inner.call(inputs)
+    }
+
+    fn identity(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.identity))
+    }
+
+    fn reviver(&self) -> Option<Reviver> {
+        self.inner.reviver()
+    }
+
+    fn holds_values(&self) -> bool {
+        self.inner.holds_values()
     }
 }
 

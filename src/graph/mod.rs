@@ -10,6 +10,7 @@
 //! | `order` | the static order, which frees memory early |
 //! | `compile`, `plan` | [`Plan`], the wanted part as flat arrays, numbered by the order |
 //! | `options`, `failure` | what is said of a task beside its call; why one failed |
+//! | `fingerprint` | all that a value depends on, as one number |
 //! | `dot` | a graph as `GraphViz` text |
 //!
 //! This floor runs nothing and knows neither workers nor time.
@@ -20,6 +21,7 @@ mod dag;
 mod dot;
 mod error;
 mod failure;
+mod fingerprint;
 pub mod function;
 mod key;
 mod options;
@@ -35,6 +37,7 @@ pub(crate) use dag::Collect;
 pub use dag::{Graph, Node, Writer};
 pub use error::GraphError;
 pub use failure::{Cause, Failure, Missing};
+pub use fingerprint::Fingerprint;
 pub use function::{BoxError, BoxFuture, CallError, Func, Function, Input, Outcome};
 pub use key::Key;
 pub(crate) use options::task_options;

@@ -6,7 +6,7 @@
 //! order goes through memory in order. A plan holds nothing of a run and can be run many times.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::compile::Compiled;
 use super::dag::{Entry, Graph, Op};
 use super::error::GraphError;
+use super::fingerprint::{Fingerprint, fingerprints};
 use super::function::{CallError, Func, Input, Outcome};
 use super::key::Key;
 use super::options::TaskOptions;
@@ -89,6 +90,8 @@ pub struct Plan {
     pub(super) wanted: Wanted,
     /// The tasks among the wanted keys, ascending, each once.
     pub(super) outputs: Box<[TaskId]>,
+    /// By task; made when the first one is asked for.
+    pub(super) fingerprints: OnceLock<Box<[Option<Fingerprint>]>>,
 }
 
 /// What is true of a task in every run.
@@ -212,6 +215,17 @@ impl Plan {
     /// The shortest time limit of a task, if one has any.
     pub fn shortest_limit(&self) -> Option<Duration> {
         self.shortest_limit
+    }
+
+    /// True if a function of the plan holds values of a store. This looks at all tasks.
+    pub(crate) fn holds_values(&self) -> bool {
+        self.tasks().any(|task| self.func(task).holds_values())
+    }
+
+    /// All that the task's value depends on, as one number; `None` if something of it has no form that
+    /// is the same in every process. Asking first looks at the whole plan, literals included.
+    pub fn fingerprint(&self, task: TaskId) -> Option<Fingerprint> {
+        self.fingerprints.get_or_init(|| fingerprints(self))[task.index()]
     }
 
     /// The task's function.

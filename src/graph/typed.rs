@@ -5,12 +5,13 @@
 //! asynchronous), so that one [`delayed`](crate::delayed) takes them all. The markers never need to
 //! be written.
 
-use std::any::Any;
+use std::any::{Any, TypeId, type_name};
+use std::borrow::Cow;
 use std::future::Future;
 use std::marker::PhantomData;
 
 use super::function::{BoxError, CallError, Func, Function, Input, Outcome, short_name};
-use crate::value::{Data, Opaque, Value};
+use crate::value::{Data, Opaque, Reviver, Value};
 
 /// Ways to take a parameter and to give a result. They exist only as types.
 pub mod marker {
@@ -137,6 +138,11 @@ pub trait Output<M> {
     ///
     /// The error that the function returned.
     fn into_outcome(self) -> Result<Outcome, BoxError>;
+
+    /// How a value comes back from bytes that another process has written, if it does.
+    fn reviver() -> Option<Reviver> {
+        None
+    }
 }
 
 impl<T: Data> Output<Plain> for T {
@@ -145,6 +151,10 @@ impl<T: Data> Output<Plain> for T {
     #[inline]
     fn into_outcome(self) -> Result<Outcome, BoxError> {
         Ok(Outcome::Ready(Value::new(self)))
+    }
+
+    fn reviver() -> Option<Reviver> {
+        Reviver::of::<T>()
     }
 }
 
@@ -176,6 +186,10 @@ where
     fn into_outcome(self) -> Result<Outcome, BoxError> {
         self.map_err(Into::into)?.into_outcome()
     }
+
+    fn reviver() -> Option<Reviver> {
+        T::reviver()
+    }
 }
 
 impl<F, M> Output<Awaited<M>> for F
@@ -191,6 +205,10 @@ where
                 Outcome::Later(future) => future.await,
             }
         })))
+    }
+
+    fn reviver() -> Option<Reviver> {
+        <F::Output as Output<M>>::reviver()
     }
 }
 
@@ -219,6 +237,13 @@ struct Typed<F, S> {
     signature: PhantomData<fn() -> S>,
 }
 
+/// What a function without captured state is. Closures in one function share a name, and so do functions
+/// that stand in different blocks of one; the `TypeId` tells them apart, and is the same wherever the same
+/// program runs.
+fn identity_of<F: 'static>() -> Option<Cow<'static, str>> {
+    (size_of::<F>() == 0).then(|| format!("{} {:?}", type_name::<F>(), TypeId::of::<F>()).into())
+}
+
 #[cold]
 fn wrong_arity(name: &str, expected: usize, found: usize) -> CallError {
     CallError::Arity { function: name.to_owned(), expected, found }
@@ -226,12 +251,7 @@ fn wrong_arity(name: &str, expected: usize, found: usize) -> CallError {
 
 #[cold]
 fn wrong_type<T>(name: &str, position: usize, found: &'static str) -> CallError {
-    CallError::Type {
-        function: name.to_owned(),
-        position,
-        expected: std::any::type_name::<T>(),
-        found,
-    }
+    CallError::Type { function: name.to_owned(), position, expected: type_name::<T>(), found }
 }
 
 macro_rules! functions {
@@ -260,7 +280,7 @@ macro_rules! functions {
         where
             $($param: Param<$marker>,)*
             Ret: Output<Kind>,
-            Func_: Send + Sync + for<'a> Fn($($param::Item<'a>),*) -> Ret,
+            Func_: Send + Sync + 'static + for<'a> Fn($($param::Item<'a>),*) -> Ret,
         {
             fn name(&self) -> &str {
                 short_name(std::any::type_name::<Func_>())
@@ -280,6 +300,14 @@ macro_rules! functions {
                     wrong_type::<$param::Target>(self.name(), $position, found)
                 })?;)*
                 (self.function)($($input),*).into_outcome().map_err(CallError::Failed)
+            }
+
+            fn identity(&self) -> Option<Cow<'_, str>> {
+                identity_of::<Func_>()
+            }
+
+            fn reviver(&self) -> Option<Reviver> {
+                Ret::reviver()
             }
         }
     };

@@ -67,7 +67,7 @@ pub enum SpillError {
     },
     /// There is no room left.
     #[error(
-        "no room is left in `{}`; free some, or name another directory for spilled values",
+        "no room is left in `{}`; free some, or name another directory for values",
         .directory.display()
     )]
     Full {
@@ -76,7 +76,7 @@ pub enum SpillError {
     },
     /// The disk failed.
     #[error(
-        "could not {what} `{}`: {source}; check the directory, or name another one for spilled values",
+        "could not {what} `{}`: {source}; check the directory, or name another one for values",
         .path.display()
     )]
     Io {
@@ -137,7 +137,7 @@ impl SpillError {
     }
 
     /// Whether another directory may do better.
-    pub(super) fn is_of_place(&self) -> bool {
+    pub(crate) fn is_of_place(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Io { .. } => true,
             Self::Cancelled
@@ -149,7 +149,7 @@ impl SpillError {
     }
 
     /// What failed at a path of the directory `base`.
-    pub(super) fn io(base: &Path, path: &Path, what: &'static str, source: io::Error) -> Self {
+    pub(crate) fn io(base: &Path, path: &Path, what: &'static str, source: io::Error) -> Self {
         if is_full(&source) {
             Self::Full { directory: base.to_owned() }
         } else {

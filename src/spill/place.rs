@@ -1,4 +1,4 @@
-//! [`Place`]: one of the directories that a [`Disk`](super::Disk) writes to.
+//! [`Place`]: one of the directories that a [`Disk`](super::Disk) writes to, or checkpoints.
 //!
 //! It makes the private directory when it is needed first, and again if somebody has removed it, and
 //! leaves a directory alone for a while after it has failed. It reads no clock: time is an argument.
@@ -15,7 +15,7 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// A base directory, and the private one in it.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     base: PathBuf,
     /// Locked for moments, and while the private directory is made; never while a value is written.
     state: Mutex<State>,
@@ -40,16 +40,16 @@ struct Rest {
 }
 
 impl Place {
-    pub(super) fn new(base: PathBuf) -> Self {
+    pub(crate) fn new(base: PathBuf) -> Self {
         Self { base, state: Mutex::default() }
     }
 
-    pub(super) fn base(&self) -> &Path {
+    pub(crate) fn base(&self) -> &Path {
         &self.base
     }
 
     /// The private directory.
-    pub(super) fn session(&self, now: Instant) -> Result<Arc<Session>, SpillError> {
+    pub(crate) fn session(&self, now: Instant) -> Result<Arc<Session>, SpillError> {
         let mut state = self.state();
         if state.closed {
             return Err(SpillError::Cancelled);
@@ -66,24 +66,24 @@ impl Place {
     }
 
     /// A write has succeeded.
-    pub(super) fn worked(&self) {
+    pub(crate) fn worked(&self) {
         self.state().rest = None;
     }
 
     /// A write has failed because of the directory, or was refused because of an earlier failure.
-    pub(super) fn failed(&self, error: &SpillError, now: Instant) {
+    pub(crate) fn failed(&self, error: &SpillError, now: Instant) {
         let mut state = self.state();
         let length = match &state.rest {
             Some(rest) if now < rest.until => return,
             Some(rest) => (rest.length * 2).min(LONGEST_REST),
             None => FIRST_REST,
         };
-        log::warn!("for {length:?} no values are spilled to `{}`: {error}", self.base.display());
+        log::warn!("for {length:?} no values are written to `{}`: {error}", self.base.display());
         state.rest = Some(Rest { until: now + length, length, reason: error.again() });
     }
 
     /// Lets go of the private directory, and makes no other.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
         state.session = None;

@@ -32,7 +32,7 @@ const OLD: Duration = Duration::from_secs(60 * 60);
 
 /// A directory of this process, which goes when this is dropped.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     base: PathBuf,
     directory: PathBuf,
     /// Held, not read: closing the file ends the lock.
@@ -45,7 +45,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Makes a new directory, and the base if it is not there.
-    pub(super) fn make(base: &Path) -> Result<Self, SpillError> {
+    pub(crate) fn make(base: &Path) -> Result<Self, SpillError> {
         let failed = |what, path: &Path| {
             let (base, path) = (base.to_owned(), path.to_owned());
             move |error| SpillError::io(&base, &path, what, error)
@@ -74,7 +74,7 @@ impl Session {
     }
 
     /// A new file for one value.
-    pub(super) fn create(&self, number: u64) -> Result<(PathBuf, File), SpillError> {
+    pub(crate) fn create(&self, number: u64) -> Result<(PathBuf, File), SpillError> {
         let path = self.directory.join(format!("{number}.value"));
         match private_file(&path) {
             Ok(file) => Ok((path, file)),
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Whether the directory is still there: somebody may have tidied up.
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.directory.is_dir()
     }
 }
@@ -97,12 +97,12 @@ impl Drop for Session {
 }
 
 /// Opens the file of a value.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
 /// Removes the file of a value. One that is gone already is no error.
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -112,7 +112,7 @@ pub(super) fn remove_file(path: &Path) -> io::Result<()> {
 /// Removes what dead processes left in a base directory, and tells how many directories that were.
 ///
 /// What belongs to other users is left alone, and so is what cannot be read, opened or locked.
-pub(super) fn clean_leftovers(base: &Path) -> usize {
+pub(crate) fn clean_leftovers(base: &Path) -> usize {
     let Ok(entries) = fs::read_dir(base) else { return 0 };
     entries.flatten().filter(|entry| is_ours(entry) && clean(&entry.path())).count()
 }

@@ -22,7 +22,7 @@ use boxed::{Boxed, Payload};
 
 pub use codec::{Codec, CodecError, Source};
 pub use data::{Data, List, Opaque};
-pub(crate) use reviver::Reviver;
+pub use reviver::Reviver;
 pub use shared::Shared;
 
 /// The result of a task: any type, shared by counted pointer, with a size that was taken once.

@@ -8,8 +8,20 @@ use std::fmt;
 use super::codec::{Codec, CodecError, Source, contained};
 use super::{Data, Value};
 
-/// Makes a value out of its bytes: of the same type, size and codec as the one it was made from.
-pub(crate) struct Reviver(Box<dyn Revive>);
+/// Makes a value of one type out of its bytes.
+///
+/// A [`Function`](crate::Function) that you write yourself names the type of its values with it, so that
+/// what it has computed in a process that crashed can be used by the next one.
+///
+/// # Examples
+///
+/// ```
+/// use mobula::{List, value::Reviver};
+///
+/// assert!(Reviver::of::<Vec<f64>>().is_some());
+/// assert!(Reviver::of::<List>().is_none()); // it has no codec
+/// ```
+pub struct Reviver(Box<dyn Revive>);
 
 /// A [`Reviver`] without the type.
 trait Revive: Send + Sync {
@@ -31,8 +43,9 @@ impl Reviver {
         Self(Box::new(Typed { codec, bytes, wrap: Value::with_codec }))
     }
 
-    /// For data of type `T` of which no value has been seen, such as what an earlier process wrote.
-    pub(crate) fn of<T: Data>() -> Option<Self> {
+    /// For data of type `T` of which no value has been seen, such as what an earlier process wrote. `None`
+    /// if the type has no [`Codec`].
+    pub fn of<T: Data>() -> Option<Self> {
         let wrap = |data, _bytes, _codec| Value::new(data);
         T::codec().map(|codec| Self(Box::new(Typed { codec, bytes: 0, wrap })))
     }

@@ -1,11 +1,14 @@
 //! Task functions, and a callback that notes which tasks run.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use mobula::diagnostics::cache::{Lookup, Put, ReadStats};
 use mobula::{
-    BoxError, CacheStats, Callback, Cluster, Data, Graph, Key, ObjectRefs, PreState, Results,
-    SimpleCacheActor, StateRef, Value, graph,
+    BoxError, CacheStats, Callback, Checkpoint, Cluster, Data, Graph, Key, ObjectRefs, PreState,
+    Results, SimpleCacheActor, StateRef, Value, graph,
 };
 
 pub(crate) fn inc(x: i64) -> i64 {
@@ -65,6 +68,34 @@ pub(crate) fn put(
 ) {
     let put = Put { key: key.into(), value: value.into() };
     cache.tell(put).expect("the cache is there");
+}
+
+/// A checkpoint that keeps all that can be kept.
+pub(crate) fn keeping_all(directory: &Path) -> Checkpoint {
+    Checkpoint::new(directory).min_time(Duration::ZERO)
+}
+
+/// As a process of its own: the result, and what ran.
+pub(crate) fn process<T: Data + Clone>(
+    checkpoint: &Checkpoint,
+    graph: Graph,
+    key: &str,
+) -> (T, Vec<String>) {
+    let ran = Ran::default();
+    let builder = Cluster::builder().workers(2).checkpoint(checkpoint.clone());
+    let cluster = builder.start().expect("a cluster starts");
+    let results = cluster.with_callbacks([ran.clone()]).get_blocking(graph, key);
+    (data(results.expect("nothing fails")), ran.take())
+}
+
+/// The files of a checkpoint, sorted.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let paths = entries.map(|entry| entry.expect("the directory can be read").path());
+    let is_value = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "ckpt");
+    let mut paths: Vec<_> = paths.filter(is_value).collect();
+    paths.sort();
+    paths
 }
 
 /// Notes the keys of the tasks that run. Clones share the notes.

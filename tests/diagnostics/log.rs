@@ -92,7 +92,9 @@ fn a_run_and_its_tasks_are_logged() {
             [
                 line(
                     Level::Info,
-                    format!("{name} starts: 1 tasks to run, 2 answered or not needed")
+                    format!(
+                        "{name} starts: 1 tasks to run, 2 answered or not needed; 1 from callback"
+                    )
                 ),
                 line(Level::Info, format!("{name} has ended")),
             ]

@@ -4,12 +4,17 @@
 //! failure.
 
 #[path = "../support/watchdog.rs"]
-#[expect(dead_code, reason = "no test here counts what the whole process holds")]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only Linux tells what the whole process holds")
+)]
 mod watchdog;
 
 mod cache;
 mod cache_actor;
 mod cache_faults;
+mod checkpoint;
+mod checkpoint_faults;
 mod helpers;
 mod log;
 mod timer;

@@ -99,7 +99,7 @@ fn what_needs_a_missing_value_is_missing_too_and_says_why() {
     assert_eq!((skipped.len(), called), if key == 0.into() { (4, 2) } else { (2, 4) });
     assert_eq!(run.status(), mobula::engine::Status::Done);
     assert_eq!(run.failures().len(), 1);
-    let missing = gather(&run);
+    let missing = gather(run);
     assert_eq!(missing.missing().len(), 1);
     drop(missing);
     assert_eq!(bench.values(), 0);

@@ -21,7 +21,7 @@ fn block() -> Vec<u8> {
     vec![1; 25 * 4096 - size_of::<Vec<u8>>()]
 }
 
-fn first_byte(block: &Vec<u8>) -> i64 {
+fn first_byte(block: &[u8]) -> i64 {
     i64::from(block[0])
 }
 
@@ -235,6 +235,10 @@ fn results_that_are_away_are_gathered_when_they_are_back() {
 
 #[test]
 fn a_value_that_only_one_task_needs_is_moved_into_it_uncopied() {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a task that takes a block by value is meant"
+    )]
     fn address(block: Vec<u8>) -> usize {
         block.as_ptr().addr()
     }
@@ -243,8 +247,8 @@ fn a_value_that_only_one_task_needs_is_moved_into_it_uncopied() {
     graph.insert("address", Task::new(Func::new(address), [Arg::Key(Key::from("block"))]));
     let plan = Arc::new(Plan::new(graph, "address").expect("the plan of a test is good"));
     let room = Room::new(plan, 1);
-    let root = room.bench.next(0).expect("a root");
-    let reader = room.do_task(0, root).expect("its reader");
+    let maker = room.bench.next(0).expect("a root");
+    let reader = room.do_task(0, maker).expect("its reader");
     let pinned = room.bench.run.plan().dependencies(reader.task())[0];
     assert_eq!(pinned, TaskId(0));
     room.do_task(0, reader);

@@ -66,19 +66,19 @@ fn roots_wait_while_the_store_is_full() {
             let site = site(workers, 10 * ONE);
             let (gate, opener) = gate();
             let made = Arc::new(AtomicU64::new(0));
-            let make = {
+            let produce = {
                 let (gate, made) = (gate.clone(), Arc::clone(&made));
                 move || {
                     made.fetch_add(1, Ordering::Relaxed);
                     Value::with_codec(Gated(gate.clone()), BLOCK, codec())
                 }
             };
-            let make = Arc::new(make);
+            let produce = Arc::new(produce);
             let mut graph = Graph::new();
             let keys: Vec<Key> = (0..100_u64).map(|number| Key::from(("gated", number))).collect();
             for (key, number) in keys.iter().zip(0_u64..) {
-                let make = Arc::clone(&make);
-                let task = mobula::Func::new(move |_: u64| make());
+                let produce = Arc::clone(&produce);
+                let task = mobula::Func::new(move |_: u64| produce());
                 graph.insert(key.clone(), mobula::Task::new(task, [lit(number)]));
             }
             let refs = site.persist(graph, keys).unwrap();

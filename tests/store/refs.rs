@@ -300,3 +300,25 @@ fn what_a_run_fetches_is_counted_once() {
         site.until_empty();
     });
 }
+
+#[test]
+fn a_program_that_goes_on_from_its_own_results_frees_the_old_ones() {
+    watched(|| {
+        fn next(mut block: Vec<u8>) -> Vec<u8> {
+            block[0] += 1;
+            block
+        }
+        let site = site(2, 16 << 20);
+        let mut latest = site.put("first", vec![0_u8; 64 << 10]);
+        for step in 0..20_i64 {
+            let input = Delayed::<Vec<u8>>::from_ref(latest);
+            let made = delayed(next).call(input).with_key(("step", step));
+            let (graph, _) = made.graph();
+            latest = site.persist(graph, [made.key().clone()]).unwrap().remove(0);
+            site.gather_blocking(std::slice::from_ref(&latest)).unwrap();
+        }
+        until(|| site.stats_blocking().unwrap().holdings.values == 1);
+        let value = latest.value().unwrap();
+        assert_eq!(value.downcast_ref::<Vec<u8>>().unwrap()[0], 20);
+    });
+}

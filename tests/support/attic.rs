@@ -42,7 +42,12 @@ impl Attic {
     }
 
     fn living(&self) -> Vec<Arc<Parcel>> {
-        self.boxes.lock().unwrap().iter().filter_map(Weak::upgrade).collect()
+        self.boxes
+            .lock()
+            .expect("no test fails under the lock")
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// Lets every value leave that nobody uses. Answers their keys.
@@ -59,7 +64,7 @@ impl Attic {
     /// Loses every value that has left.
     pub(crate) fn lose(&self) {
         for kept in self.living() {
-            let mut place = kept.place.lock().unwrap();
+            let mut place = kept.place.lock().expect("no test fails under the lock");
             if let Place::Away(_) = *place {
                 *place = Place::Lost;
             }
@@ -77,7 +82,7 @@ impl Keeper for Attic {
             place: Mutex::new(Place::Here(value)),
             memory: Arc::clone(&self.memory),
         });
-        self.boxes.lock().unwrap().push(Arc::downgrade(&kept));
+        self.boxes.lock().expect("no test fails under the lock").push(Arc::downgrade(&kept));
         self.memory.refresh();
         kept
     }
@@ -89,7 +94,7 @@ impl Keeper for Attic {
 
 impl Parcel {
     fn leaves(&self) -> bool {
-        let mut place = self.place.lock().unwrap();
+        let mut place = self.place.lock().expect("no test fails under the lock");
         let Place::Here(value) = &*place else { return false };
         *place = Place::Away(value.clone());
         self.memory.ledger().add(0, -self.bytes.cast_signed());
@@ -98,7 +103,7 @@ impl Parcel {
     }
 
     fn comes(&self) {
-        let mut place = self.place.lock().unwrap();
+        let mut place = self.place.lock().expect("no test fails under the lock");
         if let Place::Away(value) = &*place {
             *place = Place::Here(value.clone());
             self.memory.ledger().add(0, self.bytes.cast_signed());
@@ -113,14 +118,14 @@ impl Kept for Parcel {
     }
 
     fn pin(&self) -> Option<Value> {
-        match &*self.place.lock().unwrap() {
+        match &*self.place.lock().expect("no test fails under the lock") {
             Place::Here(value) => Some(value.clone()),
             Place::Away(_) | Place::Lost => None,
         }
     }
 
     fn poll_pin(&self, _: &mut Context<'_>) -> Poll<Result<Value, Failure>> {
-        match &*self.place.lock().unwrap() {
+        match &*self.place.lock().expect("no test fails under the lock") {
             Place::Here(value) => Poll::Ready(Ok(value.clone())),
             Place::Away(_) => Poll::Pending,
             Place::Lost => {
@@ -133,7 +138,8 @@ impl Kept for Parcel {
 
 impl Drop for Parcel {
     fn drop(&mut self) {
-        let here = matches!(self.place.get_mut().unwrap(), Place::Here(_));
+        let here =
+            matches!(self.place.get_mut().expect("no test fails under the lock"), Place::Here(_));
         let bytes = if here { -self.bytes.cast_signed() } else { 0 };
         self.memory.ledger().add(-1, bytes);
         self.memory.refresh();

@@ -15,9 +15,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use mobula::{Cluster, Delayed, Func, Graph, Key, Plan, Task, delayed, lit};
+use mobula::{CallbackBuilder, Cluster, Delayed, Func, Graph, Key, Plan, Task, delayed, lit};
 
 use crate::arguments::{Arguments, Extent};
 use crate::figures::{median, micros};
@@ -237,17 +238,21 @@ fn length(ground: Ground) -> Result<usize, Box<dyn Error>> {
 #[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
 fn tree_sum(cluster: &Cluster, ground: Ground) -> Result<Duration, Box<dyn Error>> {
     fn one_more(mut block: Vec<f64>) -> Vec<f64> {
-        block.iter_mut().for_each(|number| *number += 1.0);
+        for number in &mut block {
+            *number += 1.0;
+        }
         block
     }
     fn add(mut one: Vec<f64>, other: &[f64]) -> Vec<f64> {
-        one.iter_mut().zip(other).for_each(|(sum, number)| *sum += number);
+        for (sum, number) in one.iter_mut().zip(other) {
+            *sum += number;
+        }
         one
     }
     let length = length(ground)?;
     let make = delayed(move |number: u64| block(number, length));
-    let made = (0..ground.blocks).map(|number| delayed(one_more).call(make.call(number)));
-    let mut level: Vec<Delayed<Vec<f64>>> = made.collect();
+    let blocks = (0..ground.blocks).map(|number| delayed(one_more).call(make.call(number)));
+    let mut level: Vec<Delayed<Vec<f64>>> = blocks.collect();
     while level.len() > 1 {
         let sums = level.chunks(2).map(|pair| match pair {
             [one, other] => delayed(add).call((one, other)),
@@ -272,15 +277,14 @@ fn persist(cluster: &Cluster, ground: Ground) -> Result<(Duration, Duration), Bo
         let make = Func::new(move |number: u64| block(number, length));
         graph.insert(key.clone(), Task::new(make, [lit(number)]));
     }
+    let (sender, ended) = channel();
+    let tell = CallbackBuilder::new().finish(move |_| Ok(sender.send(())?));
+    let telling = cluster.register(tell);
     let clock = Clock::start();
     let refs = cluster.persist(graph, keys)?;
-    // All are there when none is pending any more: the last of the order is not the last to end.
-    for object_ref in refs.iter().rev() {
-        while object_ref.value().is_none() && !object_ref.is_spilled() {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-    }
+    ended.recv()?;
     let write = clock.elapsed();
+    drop(telling);
     let clock = Clock::start();
     for (number, object_ref) in (0..).zip(&refs) {
         let values = cluster.gather_blocking(std::slice::from_ref(object_ref))?;
@@ -316,15 +320,15 @@ fn account(
     workers: usize,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Row>, Failure> {
-    let tasks: u32 = match arguments.extent {
-        Extent::Whole => 50_000,
-        Extent::Quick => 10_000,
-        Extent::Smoke => 100,
+    let (width, chains) = match arguments.extent {
+        Extent::Whole => (224, 5000),
+        Extent::Quick => (100, 1000),
+        Extent::Smoke => (10, 10),
     };
     let limited = Cluster::builder().workers(workers).memory_limit("1 TiB").start()?;
     let unlimited = Cluster::builder().workers(workers).memory_limit("none").start()?;
-    let small = small_values(tasks)?;
-    let large = large_values(tasks / 10)?;
+    let small = small_values(width)?;
+    let large = large_values(chains)?;
     let mut rows = Vec::new();
     for (name, plan) in [(SMALL, &small), (LARGE, &large)] {
         if !arguments.wants_subject(name) {
@@ -334,7 +338,7 @@ fn account(
             let (time, result) = timed(|| run_plan(cluster, plan));
             result?;
             wait_for_release(plan);
-            Ok(micros(time) / plan.len() as f64)
+            Ok(micros(time) / f64::from(u32::try_from(plan.len())?))
         };
         let contenders = vec![
             Contender::new("limited", || time(&limited)),
@@ -371,8 +375,7 @@ fn account_row(name: &str, plan: &Plan, all: &[Samples<f64>]) -> Option<Row> {
 }
 
 /// Layers of numbers, none of which the store looks after.
-fn small_values(tasks: u32) -> Result<Arc<Plan>, Failure> {
-    let width = f64::from(tasks).sqrt() as u32;
+fn small_values(width: u32) -> Result<Arc<Plan>, Failure> {
     let shape = Shape::layers(width, width);
     let (graph, output) = crate::keyed::Naming::Handle.build(&shape, &[]);
     Ok(Arc::new(Plan::new(graph, output)?))
@@ -383,9 +386,10 @@ fn large_values(chains: u32) -> Result<Arc<Plan>, Failure> {
     fn make(number: u64) -> Vec<u64> {
         vec![number; 8192]
     }
-    fn first(block: &Vec<u64>) -> u64 {
+    fn first(block: &[u64]) -> u64 {
         block[0]
     }
+    #[expect(clippy::needless_pass_by_value, reason = "a task that takes a list by value")]
     fn sum(numbers: Vec<u64>) -> u64 {
         numbers.iter().sum()
     }

@@ -2,7 +2,7 @@
 
 use super::super::store::ObjectRef;
 use super::callback::{Callback, HookResult, ObjectRefs, PreState, RunView, TaskView};
-use crate::engine::Failure;
+use crate::engine::{Failure, TaskId};
 use crate::graph::{BoxError, Key, Plan, Results};
 use crate::value::Value;
 
@@ -71,6 +71,9 @@ macro_rules! builder {
 builder! {
     /// As [`Callback::lookup`].
     lookup(keys: &[&Key]) -> Result<Vec<Option<Value>>, BoxError>, else Ok(Vec::new());
+    /// As [`Callback::graph_lookup`].
+    graph_lookup(graph: &Plan, is_answered: &dyn Fn(TaskId) -> bool)
+        -> Result<Vec<(TaskId, Value)>, BoxError>, else Ok(Vec::new());
     /// As [`Callback::lookup_used`].
     lookup_used(keys: &[&Key]) -> HookResult, else Ok(());
     /// As [`Callback::presubmit`].

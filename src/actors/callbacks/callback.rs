@@ -6,6 +6,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::super::store::ObjectRef;
+use super::hooks::HookSet;
 use crate::engine::{Failure, Run, TaskId};
 use crate::graph::{BoxError, Func, Key, Plan, Results};
 use crate::value::Value;
@@ -77,8 +78,24 @@ pub trait Callback: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// At the start of a run, after `lookup`: which of the answers are used. The others belong to keys
-    /// that nobody needed.
+    /// At the start of a run, after this callback's `lookup`: the same, for those who want to see how the
+    /// tasks hang together, so as to look only for what is needed. `is_answered` tells what is known
+    /// already, by callbacks before this one or by its own `lookup`.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the run before it starts.
+    fn graph_lookup(
+        &self,
+        graph: &Plan,
+        is_answered: &dyn Fn(TaskId) -> bool,
+    ) -> Result<Vec<(TaskId, Value)>, BoxError> {
+        let (_, _) = (graph, is_answered);
+        Ok(Vec::new())
+    }
+
+    /// At the start of a run, after `lookup` and `graph_lookup`: which of the answers are used. The others
+    /// belong to keys that nobody needed.
     ///
     /// # Errors
     ///
@@ -266,6 +283,7 @@ macro_rules! pass_on {
 
 pass_on! {
     lookup(keys: &[&Key]) -> Result<Vec<Option<Value>>, BoxError>;
+    graph_lookup(graph: &Plan, is_answered: &dyn Fn(TaskId) -> bool) -> Result<Vec<(TaskId, Value)>, BoxError>;
     lookup_used(keys: &[&Key]) -> HookResult;
     presubmit(task: &TaskView<'_>, key: &Key, deps: &ObjectRefs<'_>) -> Result<Option<Value>, BoxError>;
     postsubmit(task: &TaskView<'_>, key: &Key, deps: &ObjectRefs<'_>, object_ref: &ObjectRef) -> HookResult;
@@ -291,6 +309,11 @@ pub struct TaskView<'a> {
 }
 
 impl<'a> TaskView<'a> {
+    /// The task's number in its plan.
+    pub fn id(&self) -> TaskId {
+        self.task
+    }
+
     /// The task's key.
     pub fn key(&self) -> &'a Key {
         self.run.plan().key(self.task)
@@ -322,6 +345,11 @@ pub struct ObjectRefs<'a> {
 }
 
 impl<'a> ObjectRefs<'a> {
+    /// The task whose inputs these are.
+    pub fn task(&self) -> TaskView<'a> {
+        TaskView { run: self.run, task: self.task }
+    }
+
     /// The inputs.
     pub fn iter(&self) -> impl Iterator<Item = (&'a Key, ObjectRef)> + use<'a> {
         let (run, inputs) = (self.run, self.tasks());
@@ -346,9 +374,10 @@ impl<'a> ObjectRefs<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct RunView<'a> {
     pub(super) run: &'a Run,
+    pub(super) hooks: &'a HookSet,
 }
 
-impl RunView<'_> {
+impl<'a> RunView<'a> {
     /// How many tasks the run has; those that were answered for at its start are not among them.
     pub fn tasks(&self) -> usize {
         self.run.tasks()
@@ -362,6 +391,13 @@ impl RunView<'_> {
     /// True if the value of `key` is there.
     pub fn has_ended(&self, key: &Key) -> bool {
         self.run.plan().task(key).is_some_and(|task| self.run.has_ended(task))
+    }
+
+    /// The keys that were answered for at the start of the run, each with the name of the callback whose
+    /// answer is used.
+    pub fn answered(&self) -> impl ExactSizeIterator<Item = (&'a Key, &'a str)> + use<'a> {
+        let (plan, hooks) = (self.run.plan(), self.hooks);
+        hooks.answered().iter().map(|(task, who)| (plan.key(*task), hooks.callback_name(*who)))
     }
 
     /// The run's number.

@@ -30,6 +30,8 @@ pub enum CallbackErrors {
 pub(crate) struct HookSet {
     callbacks: Arc<[Arc<dyn Callback>]>,
     errors: CallbackErrors,
+    /// Tasks that were answered for at the start of the run, by callback; set once, by the registry.
+    answered: Arc<[(TaskId, usize)]>,
 }
 
 /// What the `pretask` hooks of a task handed on, by callback.
@@ -37,7 +39,7 @@ pub(crate) type PreStates = SmallVec<[PreState; 2]>;
 
 impl HookSet {
     pub(super) fn new(callbacks: Vec<Arc<dyn Callback>>, errors: CallbackErrors) -> Self {
-        Self { callbacks: callbacks.into(), errors }
+        Self { callbacks: callbacks.into(), errors, answered: Arc::default() }
     }
 
     /// Calls one hook of one callback.
@@ -83,20 +85,36 @@ impl HookSet {
         let keys: Vec<&Key> = plan.tasks().map(|task| plan.key(task)).collect();
         let mut answers: Vec<Option<(Value, usize)>> = Vec::new();
         for (who, callback) in self.callbacks.iter().enumerate() {
-            let Some(found) =
-                self.guarded(callback, "lookup", None, |hooks| hooks.lookup(&keys))?
-            else {
-                continue;
-            };
-            answers.resize(keys.len(), None);
-            for (answer, found) in answers.iter_mut().zip(found) {
-                if answer.is_none() {
-                    *answer = found.map(|value| (value, who));
+            let known = self.guarded(callback, "lookup", None, |hooks| hooks.lookup(&keys))?;
+            let known = known.into_iter().flatten().enumerate();
+            for (at, value) in known.take(keys.len()) {
+                note(&mut answers, keys.len(), at, value.map(|value| (value, who)));
+            }
+            let is_answered = |task: TaskId| answers.get(task.index()).is_some_and(Option::is_some);
+            let known = self.guarded(callback, "graph_lookup", None, |hooks| {
+                hooks.graph_lookup(plan, &is_answered)
+            })?;
+            for (task, value) in known.into_iter().flatten() {
+                if task.index() < keys.len() {
+                    note(&mut answers, keys.len(), task.index(), Some((value, who)));
                 }
             }
         }
         let answered = plan.tasks().zip(answers);
         Ok(answered.filter_map(|(task, answer)| answer.map(|(v, who)| (task, v, who))).collect())
+    }
+
+    /// Remembers whose answers are used.
+    pub(super) fn set_answered(&mut self, used: Vec<(TaskId, usize)>) {
+        self.answered = used.into();
+    }
+
+    pub(super) fn answered(&self) -> &[(TaskId, usize)] {
+        &self.answered
+    }
+
+    pub(super) fn callback_name(&self, who: usize) -> &str {
+        self.callbacks[who].name()
     }
 
     /// Tells each callback which of its answers are used.
@@ -114,7 +132,7 @@ impl HookSet {
     /// All that is called when a worker takes a task on. `Some(value)` answers for the task. No hook is
     /// called any more once the run is over.
     pub(crate) fn submit(&self, run: &Arc<Run>, task: TaskId) -> Result<Option<Value>, Failure> {
-        let (plan, state) = (&**run.plan(), RunView { run });
+        let (plan, state) = (&**run.plan(), RunView { run, hooks: self });
         let (view, deps) = (TaskView { run, task }, ObjectRefs { run, task });
         let key = view.key();
         self.each("graph_pretask", Some(key), |hooks| hooks.graph_pretask(key, plan, &state))?;
@@ -169,7 +187,7 @@ impl HookSet {
     }
 
     pub(super) fn graph_start_state(&self, run: &Run) -> Result<(), Failure> {
-        let view = RunView { run };
+        let view = RunView { run, hooks: self };
         self.each("graph_start_state", None, |hooks| hooks.graph_start_state(run.plan(), &view))
     }
 
@@ -190,7 +208,7 @@ impl HookSet {
         run: &Run,
         errored: bool,
     ) -> Result<(), Failure> {
-        let view = RunView { run };
+        let view = RunView { run, hooks: self };
         let mut first = Ok(());
         for callback in self.callbacks.iter() {
             let finish = |hooks: &dyn Callback| hooks.graph_finish(plan, &view, errored);
@@ -222,6 +240,19 @@ impl HookSet {
 
     pub(super) fn retry(&self, key: &Key, attempt: u32) -> Result<(), Failure> {
         self.each("retry", Some(key), |hooks| hooks.retry(key, attempt))
+    }
+}
+
+/// Takes an answer, unless there is one already. Without any there is no memory for them.
+fn note(
+    answers: &mut Vec<Option<(Value, usize)>>,
+    tasks: usize,
+    at: usize,
+    answer: Option<(Value, usize)>,
+) {
+    if answer.is_some() {
+        answers.resize(tasks, None);
+        answers[at] = answers[at].take().or(answer);
     }
 }
 

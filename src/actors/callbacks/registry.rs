@@ -125,11 +125,11 @@ pub(crate) struct BeginRun {
 impl Handler<BeginRun> for CallbackRegistry {
     type Result = MessageResult<BeginRun>;
 
-    fn handle(&mut self, begin: BeginRun, _: &mut Self::Context) -> Self::Result {
-        let hooks = self.hooks(begin.callbacks);
-        let begun = self.begin(begin.run, &begin.plan, hooks, begin.policy);
+    fn handle(&mut self, message: BeginRun, _: &mut Self::Context) -> Self::Result {
+        let BeginRun { run, plan, callbacks, policy } = message;
+        let begun = self.begin(run, &plan, self.hooks(callbacks), policy);
         if let Ok((_, hooks)) = &begun {
-            self.active.insert(begin.run, hooks.clone());
+            self.active.insert(run, hooks.clone());
         }
         MessageResult(begun)
     }
@@ -146,7 +146,7 @@ impl CallbackRegistry {
         &self,
         id: RunId,
         plan: &Arc<Plan>,
-        hooks: HookSet,
+        mut hooks: HookSet,
         policy: Policy,
     ) -> Result<(Arc<Run>, HookSet), Failure> {
         let begun = hooks.graph_start(plan).and_then(|()| {
@@ -157,6 +157,7 @@ impl CallbackRegistry {
             let used = |(task, _): &(_, usize)| run.is_needed(*task);
             let used: Vec<_> = owners.into_iter().filter(used).collect();
             hooks.lookup_used(plan, &used)?;
+            hooks.set_answered(used);
             hooks.graph_start_state(&run)?;
             Ok(Arc::new(run))
         });

@@ -66,6 +66,10 @@ impl PromisedObjects {
                 outputs[at.expect("a wanted task is an output")].clone()
             }
         };
+        if run.plan().holds_values() {
+            // A program that goes on from its own results would else never free the first one.
+            outputs.iter().for_each(Held::forget_maker);
+        }
         for (object, meaning) in self.0.iter().zip(run.plan().wanted()) {
             if let Some(object) = object.upgrade() {
                 let held = held(meaning);

@@ -41,7 +41,9 @@ pub(crate) struct Buffer {
     /// What it took to make the value.
     cost: Duration,
     /// How to make the value again, if a task made it.
-    lineage: Option<Lineage>,
+    lineage: Mutex<Option<Lineage>>,
+    /// The run that made the value.
+    run: Option<RunId>,
     state: Mutex<State>,
     /// When the value was used last, by the store's count of uses.
     used: AtomicU64,
@@ -127,7 +129,8 @@ impl Buffer {
             key,
             bytes: AtomicU64::new(value.bytes() as u64),
             cost,
-            lineage,
+            run: lineage.as_ref().map(|lineage| lineage.run),
+            lineage: Mutex::new(lineage),
             stays: AtomicBool::new(!value.can_spill()),
             is_awaited: AtomicBool::new(false),
             state: Mutex::new(State::Here { value, file: None, leaving: false }),
@@ -150,7 +153,7 @@ impl Buffer {
     }
 
     pub(super) fn run(&self) -> Option<RunId> {
-        self.lineage.as_ref().map(|lineage| lineage.run)
+        self.run
     }
 
     /// When the value was used last, by the store's count of uses.
@@ -284,8 +287,8 @@ impl Buffer {
         self.settle(State::Lost(failure));
     }
 
-    pub(super) fn lineage(&self) -> Option<&Lineage> {
-        self.lineage.as_ref()
+    pub(super) fn lineage(&self) -> Option<Lineage> {
+        self.lineage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is told of a value that is lost with its file.
@@ -311,6 +314,11 @@ impl Buffer {
 }
 
 impl Kept for Buffer {
+    fn forget_maker(&self) {
+        let maker = self.lineage.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(maker);
+    }
+
     fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

@@ -434,16 +434,16 @@ impl Handler<ReadStats> for StoreActor {
 
     fn handle(&mut self, _: ReadStats, _: &mut Self::Context) -> Self::Result {
         self.take_in();
-        let (shelf, counts) = (&self.shelf, self.shelf.counts());
+        let counts = self.shelf.counts();
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let memory = shelf.memory();
+        let memory = self.shelf.memory();
         MessageResult(StoreStats {
             holdings: memory.ledger().holdings(),
             objects: self.objects.values().cloned().collect(),
             memory_limit: memory.limits().map(|limits| limits.limit),
             spilled_values: read(&counts.away),
             spilled_bytes: read(&counts.away_bytes),
-            disk: shelf.disk().usage(),
+            disk: self.shelf.disk().usage(),
             failed_writes: read(&counts.failed_writes),
             recomputed: read(&counts.recomputed),
             lost: read(&counts.lost),

@@ -40,6 +40,9 @@ pub(crate) fn begins_at(now: Instant) {
     BEGAN.set(Some(now));
 }
 
+/// Buffers that the actor has not seen yet.
+type Intake = Mutex<Vec<Weak<Buffer>>>;
+
 /// What all threads share of the store.
 pub(crate) struct Shelf {
     memory: Arc<Memory>,
@@ -49,7 +52,7 @@ pub(crate) struct Shelf {
     /// The number of the next buffer; also the time by which uses of buffers are ordered.
     next_id: AtomicU64,
     /// Buffers that the actor has not seen yet: by worker, and the last one for everybody else.
-    intake: Box<[Padded<Mutex<Vec<Weak<Buffer>>>>]>,
+    intake: Box<[Padded<Intake>]>,
     counts: Counts,
     /// True if the policy wants to know what values cost.
     prices: bool,
@@ -196,7 +199,7 @@ impl Shelf {
         self.memory.refresh();
         if let Some(links) = self.links.get() {
             // If the store is gone, the cluster ends and nothing has to leave any more.
-            if new % MANY == 0 {
+            if new.is_multiple_of(MANY) {
                 links.store.do_send(TakeIn);
             }
             if self.memory.limits().is_some_and(|limits| bytes > limits.limit) {
@@ -227,7 +230,7 @@ impl Shelf {
 
     /// The buffers that the actor has not seen yet.
     pub(super) fn take_in(&self) -> Vec<Weak<Buffer>> {
-        let take = |intake: &Padded<Mutex<Vec<Weak<Buffer>>>>| {
+        let take = |intake: &Padded<Intake>| {
             std::mem::take(&mut *intake.lock().unwrap_or_else(PoisonError::into_inner))
         };
         self.intake.iter().flat_map(take).collect()
@@ -385,7 +388,7 @@ impl Shelf {
             return lost();
         }
         // The graph was planned before, with more outputs.
-        let Ok(plan) = Plan::new(Arc::clone(plan.graph()), plan.key(*task).clone()) else {
+        let Ok(plan) = Plan::new(Arc::clone(plan.graph()), plan.key(task).clone()) else {
             return lost();
         };
         log::warn!("{:?} is made again, with what it depends on", buffer.key());

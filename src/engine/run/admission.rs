@@ -95,13 +95,11 @@ impl Run {
 
     /// The room in memory, in bytes, that the task has in which `worker` is.
     pub fn reserved_by(&self, worker: WorkerId) -> u64 {
-        match self.is_busy(worker) {
-            None => 0,
-            Some(_) => {
-                let pulse = &self.lanes[worker.index()].pulse;
-                Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed)).bytes()
-            }
+        if self.is_busy(worker).is_none() {
+            return 0;
         }
+        let pulse = &self.lanes[worker.index()].pulse;
+        Reserved::from_pages(pulse.reserved.load(Ordering::Relaxed)).bytes()
     }
 
     /// The best task for which there is room, among the worker's own, those held back and the roots.
