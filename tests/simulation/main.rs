@@ -12,9 +12,12 @@
 mod crowds;
 mod fairness;
 mod history;
+mod keeper;
 mod laws;
+mod moving;
 mod plan;
 mod rng;
+mod room;
 mod scenario;
 mod seeds;
 mod shapes;
