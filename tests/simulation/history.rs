@@ -12,6 +12,8 @@ pub(crate) struct History {
     /// By run: when it ended, and how.
     pub(crate) ends: BTreeMap<usize, (u64, RunOutcome)>,
     pub(crate) counts: Counts,
+    /// The most bytes that were held at once before a run was over.
+    pub(crate) peak: u64,
 }
 
 /// Something that happened.

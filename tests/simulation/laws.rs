@@ -141,7 +141,8 @@ impl Laws {
 
     /// The worker that a task was in goes on without it.
     pub(crate) fn left(&mut self, worker: WorkerId) {
-        self.workers[worker.index()] = None;
+        let was_in = self.workers[worker.index()].take();
+        was_in.iter().for_each(|(run, task)| self.room.left(*run, *task));
     }
 
     /// An attempt has failed. Its ticket goes to the scheduler.
@@ -181,6 +182,7 @@ impl Laws {
     pub(crate) fn overdue(&mut self, worker: WorkerId, run: RunId, task: TaskId) {
         let was_in = self.workers[worker.index()].take();
         assert_eq!(was_in, Some((run, task)), "law: only what a worker is in is taken from it");
+        self.room.left(run, task);
         self.failed(run, task);
     }
 
@@ -193,6 +195,7 @@ impl Laws {
     /// The loss of a worker is noticed. Answers what it was in.
     pub(crate) fn lost(&mut self, worker: WorkerId) -> Option<(RunId, TaskId)> {
         let (run, task) = self.workers[worker.index()].take()?;
+        self.room.left(run, task);
         let sheet = self.sheet_mut(run);
         sheet.change(task, State::Running, State::Troubled);
         sheet.tasks[task.index()].losses += 1;

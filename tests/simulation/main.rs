@@ -9,6 +9,7 @@
 //!
 //! Every seed that ever broke a law stands in `seeds.txt` and is tried in every test.
 
+mod bounded;
 mod crowds;
 mod fairness;
 mod history;

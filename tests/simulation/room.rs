@@ -20,6 +20,8 @@ use crate::sheet::Sheet;
 pub(crate) struct Room {
     /// By task that is in somebody's hands.
     promised: BTreeMap<(RunId, TaskId), u64>,
+    /// By task that a worker is in and that did not have to ask: what was expected of it.
+    unasked: BTreeMap<(RunId, TaskId), u64>,
     /// By run that is over: what the tickets had that were dropped.
     dropped: BTreeMap<RunId, u64>,
 }
@@ -60,6 +62,7 @@ impl Room {
         if room == 0 {
             let is_free = !asked || adds == 0;
             assert!(is_free, "law: what adds to memory asks for room when it is tight ({task:?})");
+            self.starts_unasked(run, task, adds, memory);
             return;
         }
         counts.admitted += 1;
@@ -77,6 +80,21 @@ impl Room {
         }
     }
 
+    /// Who need not ask must fit, too, as far as anybody knew.
+    fn starts_unasked(&mut self, run: &Run, task: TaskId, adds: u64, memory: &Memory) {
+        let expected = self.sum() + self.unasked.values().sum::<u64>() + adds;
+        self.unasked.insert((run.id(), task), adds);
+        let pause = memory.limits().map_or(u64::MAX, |limits| limits.pause);
+        let most = memory.ledger().holdings().bytes + expected;
+        let fits = adds == 0 || most <= pause + SLACK;
+        assert!(fits, "law: tasks ask for room as soon as it may not do ({most} of {pause} bytes)");
+    }
+
+    /// A task is not with its worker any more.
+    pub(crate) fn left(&mut self, run: RunId, task: TaskId) {
+        self.unasked.remove(&(run, task));
+    }
+
     /// A task has ended, or does not go on for now.
     pub(crate) fn given_back(&mut self, run: RunId, task: TaskId) {
         self.promised.remove(&(run, task));
@@ -92,6 +110,7 @@ impl Room {
     pub(crate) fn run_is_gone(&mut self, run: RunId) {
         self.dropped.remove(&run);
         self.promised.retain(|(other, _), _| *other != run);
+        self.unasked.retain(|(other, _), _| *other != run);
     }
 
     /// Compares what the engine says is promised with the account.

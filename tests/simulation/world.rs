@@ -336,6 +336,7 @@ impl<'a> World<'a> {
                 run.end(Status::Cancelled);
             }
         }
+        self.history.peak = self.resources.memory.ledger().holdings().peak_bytes;
         self.history.ended(index(id), self.now, outcome);
         self.laws.over(&run, outcome);
     }
