@@ -83,6 +83,11 @@ impl History {
         self.entries.push((at, entry));
     }
 
+    /// How many things have happened.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn ended(&mut self, run: usize, at: u64, outcome: RunOutcome) {
         let counts = &mut self.counts;
         match outcome {

@@ -7,6 +7,7 @@
 //! Whoever pins a value gets a pointer of his own, a [`Pinned`], which is counted here: so the simulation
 //! sees pins without being told of them, and a call sees whether its inputs really stayed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -31,7 +32,11 @@ pub(crate) struct PretendKeeper {
 /// What lies on the keeper's desk.
 #[derive(Debug, Default)]
 struct Desk {
-    parcels: Vec<Weak<Parcel>>,
+    /// By number: all values, oldest first; some of them may be gone.
+    parcels: BTreeMap<u64, Weak<Parcel>>,
+    /// By run and task: the number of the value that it made.
+    numbers: BTreeMap<(RunId, TaskId), u64>,
+    next: u64,
     /// True while the keeper was told to make room and has not heard it yet.
     pressed: bool,
     wishes: Vec<Wish>,
@@ -51,7 +56,8 @@ pub(crate) enum Wish {
 /// One large value.
 #[derive(Debug)]
 pub(crate) struct Parcel {
-    pub(crate) made: (RunId, TaskId),
+    /// Who made it.
+    made: (RunId, TaskId),
     key: Key,
     bytes: u64,
     /// True if it can never leave.
@@ -140,15 +146,16 @@ impl PretendKeeper {
 
     /// The values that somebody needs, oldest first.
     pub(crate) fn parcels(&self) -> Vec<Arc<Parcel>> {
-        let mut desk = self.desk();
-        desk.parcels.retain(|parcel| parcel.strong_count() > 0);
-        desk.parcels.iter().filter_map(Weak::upgrade).collect()
+        self.desk().parcels.values().filter_map(Weak::upgrade).collect()
     }
 
     /// True if a value is in memory and somebody keeps it there.
     pub(crate) fn is_pinned(&self, run: RunId, task: TaskId) -> bool {
-        let made = (run, task);
-        self.parcels().iter().any(|parcel| parcel.made == made && parcel.is_pinned())
+        let desk = self.desk();
+        let number = desk.numbers.get(&(run, task));
+        let parcel = number.and_then(|number| desk.parcels.get(number)).and_then(Weak::upgrade);
+        drop(desk);
+        parcel.is_some_and(|parcel| parcel.is_pinned())
     }
 
     fn press(&self) {
@@ -182,7 +189,12 @@ impl Keeper for PretendKeeper {
             keeper: self.this.upgrade().expect("a run holds its keeper"),
             this: Weak::clone(this),
         });
-        self.desk().parcels.push(Arc::downgrade(&parcel));
+        let mut desk = self.desk();
+        desk.next += 1;
+        let number = desk.next;
+        desk.parcels.insert(number, Arc::downgrade(&parcel));
+        desk.numbers.insert((made.run, made.task), number);
+        drop(desk);
         self.memory.refresh();
         self.press();
         parcel
@@ -338,6 +350,11 @@ impl Drop for Parcel {
         let bytes = self.bytes.cast_signed();
         let place = self.place.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_here = matches!(place, Place::Here { .. });
+        let mut desk = self.keeper.desk();
+        if let Some(number) = desk.numbers.remove(&self.made) {
+            desk.parcels.remove(&number);
+        }
+        drop(desk);
         if !is_here {
             self.keeper.counts_away(-1, -bytes);
         }

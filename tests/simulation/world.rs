@@ -161,9 +161,16 @@ impl<'a> World<'a> {
         let mut steps = 0;
         while let Some(((at, _), what)) = self.due.pop_first() {
             self.now = at;
+            let is_look = matches!(what, What::EndNap(..) | What::LookAtTasks(_));
+            let entries = self.history.len();
             self.happen(what);
             self.arrange_moves();
             self.laws.holds(&self.resources.memory, self.keeper.as_deref());
+            // Who has found nothing to do has changed nothing.
+            if is_look && self.history.len() == entries {
+                self.is_not_stuck();
+                continue;
+            }
             steps += 1;
             if steps % self.scenario.steps_a_check == 0 {
                 for run in &self.published {
@@ -171,24 +178,27 @@ impl<'a> World<'a> {
                     self.laws.nothing_ready_is_lost(run);
                 }
             }
-            let healthy = self.workers.iter().any(Worker::is_there);
-            let stuck =
-                healthy && !self.live.is_empty() && self.now > self.progress + self.patience;
-            let (memory, bounds) = (&self.resources.memory, &self.scenario.bounds);
-            assert!(
-                !stuck,
-                "law: with one healthy worker every run ends; nothing goes on any more ({:?}; {} \
-                 promised, {} leaving; {bounds:?})",
-                memory.ledger().holdings(),
-                memory.reserved(),
-                memory.leaving()
-            );
+            self.is_not_stuck();
         }
         self.laws.at_the_end();
         if let Some(keeper) = &self.keeper {
             self.laws.room.at_the_end(&self.resources.memory, keeper);
         }
         std::mem::take(&mut self.history)
+    }
+
+    fn is_not_stuck(&self) {
+        let healthy = self.workers.iter().any(Worker::is_there);
+        let stuck = healthy && !self.live.is_empty() && self.now > self.progress + self.patience;
+        let (memory, bounds) = (&self.resources.memory, &self.scenario.bounds);
+        assert!(
+            !stuck,
+            "law: with one healthy worker every run ends; nothing goes on any more ({:?}; {} \
+                 promised, {} leaving; {bounds:?})",
+            memory.ledger().holdings(),
+            memory.reserved(),
+            memory.leaving()
+        );
     }
 
     pub(super) fn arrange_at(&mut self, at: u64, what: What) {
