@@ -12,6 +12,8 @@ pub(crate) struct History {
     /// By run: when it ended, and how.
     pub(crate) ends: BTreeMap<usize, (u64, RunOutcome)>,
     pub(crate) counts: Counts,
+    /// The most bytes that were held at once before a run was over.
+    pub(crate) peak: u64,
 }
 
 /// Something that happened.
@@ -50,6 +52,20 @@ pub(crate) struct Counts {
     pub(crate) hooks_failed: u64,
     pub(crate) cancelled: u64,
     pub(crate) late: u64,
+    pub(crate) admitted: u64,
+    pub(crate) held_back: u64,
+    pub(crate) ran_alone: u64,
+    pub(crate) spilled: u64,
+    pub(crate) left_again: u64,
+    pub(crate) failed_writes: u64,
+    pub(crate) pinned_in_write: u64,
+    pub(crate) released_in_write: u64,
+    pub(crate) restored: u64,
+    pub(crate) waited_for_inputs: u64,
+    pub(crate) waited_for_results: u64,
+    pub(crate) lost: u64,
+    pub(crate) lost_inputs: u64,
+    pub(crate) lost_results: u64,
 }
 
 impl History {
@@ -65,6 +81,11 @@ impl History {
             Entry::Heard(_) | Entry::Commanded(_) | Entry::Completed(..) | Entry::Lost(_) => {}
         }
         self.entries.push((at, entry));
+    }
+
+    /// How many things have happened.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn ended(&mut self, run: usize, at: u64, outcome: RunOutcome) {
@@ -115,7 +136,7 @@ impl Counts {
         counts.filter(|(_, count)| **count == 0).map(|(name, _)| name).collect()
     }
 
-    fn all_mut(&mut self) -> [(&'static str, &mut u64); 23] {
+    fn all_mut(&mut self) -> [(&'static str, &mut u64); 37] {
         [
             ("starts", &mut self.starts),
             ("tasks taken from others", &mut self.taken),
@@ -140,6 +161,20 @@ impl Counts {
             ("runs failed by hooks", &mut self.hooks_failed),
             ("runs cancelled", &mut self.cancelled),
             ("late completions", &mut self.late),
+            ("tasks that were given room", &mut self.admitted),
+            ("looks for room in vain", &mut self.held_back),
+            ("tasks that ran alone", &mut self.ran_alone),
+            ("values that were spilled", &mut self.spilled),
+            ("values that left for nothing", &mut self.left_again),
+            ("writes that failed", &mut self.failed_writes),
+            ("values pinned in a write", &mut self.pinned_in_write),
+            ("values released in a write", &mut self.released_in_write),
+            ("values restored", &mut self.restored),
+            ("tasks that waited for inputs", &mut self.waited_for_inputs),
+            ("runs that waited for results", &mut self.waited_for_results),
+            ("values lost", &mut self.lost),
+            ("runs that lost an input", &mut self.lost_inputs),
+            ("runs that lost a result", &mut self.lost_results),
         ]
     }
 }

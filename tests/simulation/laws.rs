@@ -6,12 +6,15 @@
 use std::sync::{Arc, Weak};
 
 use mobula::engine::{
-    ALLOWED_LOSSES, Command, Completion, Event, Ledger, Run, RunId, RunOutcome, Running, Status,
+    ALLOWED_LOSSES, Command, Completion, Event, Memory, Run, RunId, RunOutcome, Running, Status,
     WorkerId, spares,
 };
 use mobula::{Missing, OnError, Results, TaskId, Value};
 
+use crate::history::Counts;
+use crate::keeper::PretendKeeper;
 use crate::plan::Datum;
+use crate::room::{Admission, Room};
 use crate::scenario::{Scenario, Submission};
 use crate::sheet::{Fate, Sheet, State};
 use crate::world::worker_id;
@@ -31,6 +34,7 @@ pub(crate) struct Laws {
     ordered: bool,
     /// What all runs hold: values and bytes.
     held: (i64, i64),
+    pub(crate) room: Room,
     /// Runs that are over but still in somebody's hands.
     ending: Vec<(RunId, Weak<Run>)>,
 }
@@ -46,6 +50,7 @@ impl Laws {
             nobody: worker_id(workers),
             ordered: workers == 1 && scenario.is_plain(),
             held: (0, 0),
+            room: Room::default(),
             ending: Vec::new(),
         }
     }
@@ -92,6 +97,21 @@ impl Laws {
         sheet.starts.push(task);
     }
 
+    /// A task has just started in bounded memory.
+    pub(crate) fn admitted(
+        &mut self,
+        worker: WorkerId,
+        run: &Run,
+        task: TaskId,
+        admission: Admission<'_>,
+        counts: &mut Counts,
+    ) {
+        self.forget_gone();
+        let Self { sheets, room, .. } = self;
+        let sheet = sheets[index(run.id())].as_ref().expect("it was submitted");
+        room.started(worker, run, task, sheet, admission, counts);
+    }
+
     /// A task has just started; this is what stands for its value, if it is not to be called.
     pub(crate) fn judged(&self, run: &Run, task: TaskId, verdict: Option<&Value>) {
         let doomed = self.sheet(run.id()).is_doomed(task);
@@ -121,7 +141,8 @@ impl Laws {
 
     /// The worker that a task was in goes on without it.
     pub(crate) fn left(&mut self, worker: WorkerId) {
-        self.workers[worker.index()] = None;
+        let was_in = self.workers[worker.index()].take();
+        was_in.iter().for_each(|(run, task)| self.room.left(*run, *task));
     }
 
     /// An attempt has failed. Its ticket goes to the scheduler.
@@ -129,6 +150,14 @@ impl Laws {
         let sheet = self.sheet_mut(run);
         sheet.change(task, State::Running, State::Troubled);
         sheet.tasks[task.index()].failures += 1;
+    }
+
+    /// A task whose inputs are in memory is about to be called, or to get pointers to them.
+    pub(crate) fn has_inputs(&self, run: RunId, task: TaskId, keeper: &PretendKeeper) {
+        for input in self.sheet(run).large_inputs(task) {
+            let pinned = keeper.is_pinned(run, input);
+            assert!(pinned, "law: inputs are pinned before a call ({run:?} {task:?} {input:?})");
+        }
     }
 
     /// A task has ended with a value of so many bytes.
@@ -153,6 +182,7 @@ impl Laws {
     pub(crate) fn overdue(&mut self, worker: WorkerId, run: RunId, task: TaskId) {
         let was_in = self.workers[worker.index()].take();
         assert_eq!(was_in, Some((run, task)), "law: only what a worker is in is taken from it");
+        self.room.left(run, task);
         self.failed(run, task);
     }
 
@@ -165,6 +195,7 @@ impl Laws {
     /// The loss of a worker is noticed. Answers what it was in.
     pub(crate) fn lost(&mut self, worker: WorkerId) -> Option<(RunId, TaskId)> {
         let (run, task) = self.workers[worker.index()].take()?;
+        self.room.left(run, task);
         let sheet = self.sheet_mut(run);
         sheet.change(task, State::Running, State::Troubled);
         sheet.tasks[task.index()].losses += 1;
@@ -193,8 +224,11 @@ impl Laws {
             }
             Event::RunOverdue { run } => self.sheet_mut(*run).reasons.push(RunOutcome::Overdue),
             Event::DelayEnded { .. } | Event::WorkerStuck { .. } => {}
-            Event::TaskFailed { run, task, retries, .. } => {
+            Event::TaskFailed { run, task, retries, by_hook, .. } => {
                 let sheet = self.sheet_mut(*run);
+                if *by_hook {
+                    return sheet.loses_input(*task);
+                }
                 let trouble = &mut sheet.tasks[task.index()];
                 assert_eq!(*retries, trouble.retries, "law: a plan knows how often to try again");
                 trouble.heard_failures += 1;
@@ -346,8 +380,8 @@ impl Laws {
     }
 
     /// The outputs of a run were handed to its caller.
-    pub(crate) fn handed_over(&mut self, run: RunId) {
-        let change = self.sheet_mut(run).hands_over();
+    pub(crate) fn handed_over(&mut self, run: RunId, kept: bool) {
+        let change = self.sheet_mut(run).hands_over(kept);
         self.hold(change);
     }
 
@@ -368,16 +402,24 @@ impl Laws {
         self.ending.push((run.id(), Arc::downgrade(run)));
     }
 
-    /// Compares what the ledger says with the account: neither too much nor too little is held.
-    pub(crate) fn holds(&mut self, ledger: &Ledger) {
+    /// Takes the runs out of the account that nobody has in hand any more.
+    fn forget_gone(&mut self) {
         let gone = |(_, run): &mut (RunId, Weak<Run>)| run.strong_count() == 0;
         let dropped: Vec<_> = self.ending.extract_if(.., gone).collect();
         for (run, _) in dropped {
             let (values, bytes) = std::mem::take(&mut self.sheet_mut(run).held);
             self.hold((-values, -bytes));
+            self.room.run_is_gone(run);
         }
-        let now = ledger.holdings();
-        let held = (signed(now.values), signed(now.bytes));
+    }
+
+    /// Compares what the ledger says with the account: neither too much nor too little is held.
+    pub(crate) fn holds(&mut self, memory: &Memory, keeper: Option<&PretendKeeper>) {
+        self.forget_gone();
+        self.room.holds(memory);
+        let now = memory.ledger().holdings();
+        let (_, away) = keeper.map_or((0, 0), PretendKeeper::away);
+        let held = (signed(now.values), signed(now.bytes) + away);
         assert_eq!(held, self.held, "law: what is needed is held, and nothing else");
     }
 

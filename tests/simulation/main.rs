@@ -9,12 +9,16 @@
 //!
 //! Every seed that ever broke a law stands in `seeds.txt` and is tried in every test.
 
+mod bounded;
 mod crowds;
 mod fairness;
 mod history;
+mod keeper;
 mod laws;
+mod moving;
 mod plan;
 mod rng;
+mod room;
 mod scenario;
 mod seeds;
 mod shapes;

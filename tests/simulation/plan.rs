@@ -13,6 +13,7 @@ use mobula::{
     Plan, Results, Task, TaskOptions, Value, lit,
 };
 
+use crate::keeper::Pinned;
 use crate::rng::Rng;
 
 /// A graph and what is wanted from it.
@@ -131,6 +132,10 @@ fn mix(salt: i64, digests: impl Iterator<Item = i64>) -> i64 {
 
 /// A value as the plain evaluation would have it.
 fn datum(value: &Value) -> Datum {
+    if let Some(pinned) = value.downcast_ref::<Pinned>() {
+        assert!(pinned.is_here(), "law: nothing pinned leaves");
+        return datum(&pinned.value);
+    }
     if let Some(Missing { failure, .. }) = value.downcast_ref() {
         return Datum::Missing(failure.key.clone().expect("a task failed"));
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mobula::engine::WorkerId;
+use mobula::engine::{Limits, WorkerId};
 use mobula::{OnError, Plan};
 
 use crate::plan::{Blueprint, Script};
@@ -34,6 +34,69 @@ pub(crate) struct Scenario {
     pub(crate) submissions: Vec<Submission>,
     /// How many steps lie between two looks at the whole of a run.
     pub(crate) steps_a_check: u64,
+    /// What the values may take, and what their way to disk and back is like.
+    pub(crate) bounds: Option<Bounds>,
+}
+
+/// Bounded memory, and the disk behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) limits: Limits,
+    /// How long a write and a read take at most.
+    pub(crate) write: u64,
+    pub(crate) read: u64,
+    /// True if any value leaves first, and not the oldest one.
+    pub(crate) shuffled: bool,
+    /// From when until when writes fail.
+    pub(crate) disk_full: Option<(u64, u64)>,
+    /// How long nothing is written after a write that failed: long enough that a worker looks around
+    /// meanwhile, as in a cluster. Else a disk that fails for ever could keep everybody waiting.
+    pub(crate) suspension: u64,
+    /// So many of a hundred values cannot be written, or not be read back.
+    pub(crate) unspillable: u64,
+    pub(crate) unreadable: u64,
+}
+
+impl Bounds {
+    /// Memory with such a limit before a disk that does its work.
+    pub(crate) fn of(limit: u64) -> Self {
+        let levels =
+            Limits { limit, target: limit / 10 * 6, spill: limit / 10 * 7, pause: limit / 10 * 8 };
+        Self {
+            limits: levels,
+            write: 50 * MICROSECOND,
+            read: 50 * MICROSECOND,
+            shuffled: false,
+            disk_full: None,
+            suspension: 15 * MILLISECOND,
+            unspillable: 0,
+            unreadable: 0,
+        }
+    }
+
+    fn random(rng: &mut Rng, horizon: u64, longest_pause: u64) -> Self {
+        let limit = rng.magnitude(64 << 10, 64 << 20);
+        let times = [1, 20 * MICROSECOND, 500 * MICROSECOND, 20 * MILLISECOND];
+        let full = rng.between(0, horizon);
+        let full = rng.pick(&[
+            None,
+            None,
+            None,
+            Some((0, u64::MAX)),
+            Some((full, u64::MAX)),
+            Some((full / 2, full)),
+        ]);
+        Self {
+            write: rng.pick(&times),
+            read: rng.pick(&times),
+            shuffled: rng.chance(50),
+            disk_full: full,
+            suspension: longest_pause + rng.pick(&[0, 10 * MILLISECOND]),
+            unspillable: rng.pick(&[0, 0, 10, 50, 100]),
+            unreadable: rng.pick(&[0, 0, 0, 0, 2, 20]),
+            ..Self::of(limit)
+        }
+    }
 }
 
 /// A run, and what its caller does.
@@ -115,6 +178,7 @@ impl Scenario {
             nap: (250 * MICROSECOND, 10 * MILLISECOND),
             submissions,
             steps_a_check: 1,
+            bounds: None,
         }
     }
 
@@ -172,6 +236,9 @@ impl Scenario {
             let at = submission.at + rng.between(0, horizon);
             submission.overdue = rng.chance(limits / 5).then_some(at);
         }
+        let pause = scenario.nap.1 + 2 * scenario.message;
+        scenario.bounds = rng.chance(75).then(|| Bounds::random(&mut rng, horizon, pause));
+        scenario.bounds = scenario.bounds.filter(|_| odds.heavy > 0);
         scenario
     }
 
@@ -209,7 +276,9 @@ impl Scenario {
 
     /// True if nobody is lost, late or cancels, and each task is called once.
     pub(crate) fn is_plain(&self) -> bool {
-        self.losses.is_empty() && self.submissions.iter().all(Submission::is_plain)
+        self.losses.is_empty()
+            && self.bounds.is_none()
+            && self.submissions.iter().all(Submission::is_plain)
     }
 }
 

@@ -78,6 +78,11 @@ pub(crate) fn blueprint(
     Blueprint { nodes: grower.nodes, outputs }
 }
 
+/// Makes sizes of any magnitude from those of one: up to 3 MiB, and down to 6 KiB.
+fn weight(drawn: usize) -> usize {
+    (drawn >> (3 * (drawn % 4))).max(1)
+}
+
 struct Grower<'a> {
     rng: &'a mut Rng,
     odds: Odds,
@@ -209,7 +214,7 @@ impl Grower<'_> {
             // Nothing is drawn for it, so a seed stays the world that it was before there were delays.
             backoff: if duration % 2 == 1 { duration } else { 0 },
             answer: rng.chance(answered).then(|| rng.small()),
-            bytes: if rng.chance(heavy) { rng.count(1, 3 << 20) } else { 0 },
+            bytes: if rng.chance(heavy) { weight(rng.count(1, 3 << 20)) } else { 0 },
         }
     }
 

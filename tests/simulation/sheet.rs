@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mobula::engine::{RunOutcome, WorkerId};
+use mobula::engine::{LARGE, RunOutcome, WorkerId};
 use mobula::{Key, OnError, Plan, TaskId, Value};
 
 use crate::plan::Blueprint;
@@ -164,6 +164,14 @@ impl Sheet {
         }
     }
 
+    /// The engine has heard that an input of a task is lost.
+    pub(crate) fn loses_input(&mut self, task: TaskId) {
+        let entry = &mut self.tasks[task.index()];
+        entry.heard_failures += 1;
+        let attempts = entry.heard_failures + entry.heard_losses;
+        self.reasons.push(RunOutcome::Failed { task, attempts, worker_lost: false });
+    }
+
     /// The nodes whose tasks failed for good.
     pub(crate) fn failed(&self) -> BTreeSet<usize> {
         self.tasks.iter().filter(|task| task.is_condemned()).map(|task| task.node).collect()
@@ -212,10 +220,25 @@ impl Sheet {
         self.holds(change)
     }
 
-    /// The caller takes the outputs. Answers the change of what is held.
-    pub(crate) fn hands_over(&mut self) -> (i64, i64) {
+    /// What goes when the task ends, in bytes.
+    pub(crate) fn ends_with(&self, task: TaskId) -> u64 {
+        let inputs = self.tasks[task.index()].inputs.iter().map(|input| &self.tasks[input.index()]);
+        let last = inputs.filter(|input| input.uses == 1).filter_map(|input| input.weight);
+        last.map(i64::cast_unsigned).sum()
+    }
+
+    /// The inputs of a task that a keeper has, if there is one.
+    pub(crate) fn large_inputs(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
+        let is_large = |input: &&TaskId| self.tasks[input.index()].is_large();
+        self.tasks[task.index()].inputs.iter().filter(is_large).copied()
+    }
+
+    /// The caller takes the outputs: first those in their slots, then those that the keeper has, if
+    /// there is one. Answers the change of what is held.
+    pub(crate) fn hands_over(&mut self, kept: bool) -> (i64, i64) {
         let mut change = (0, 0);
-        for entry in self.tasks.iter_mut().filter(|entry| entry.wanted) {
+        let outputs = self.tasks.iter_mut().filter(|entry| entry.wanted);
+        for entry in outputs.filter(|entry| entry.is_large() == kept) {
             add(&mut change, entry.goes());
         }
         self.holds(change)
@@ -261,6 +284,10 @@ impl Entry {
 
     fn is_ready(&self) -> bool {
         self.state == State::Waiting && self.missing == 0
+    }
+
+    fn is_large(&self) -> bool {
+        self.weight.is_some_and(|weight| weight >= LARGE.cast_signed() as i64)
     }
 
     /// The value goes. Answers what is held less.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use mobula::engine::{Claim, Event, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId};
-use mobula::{BoxFuture, Outcome, TaskId, Value};
+use mobula::{Backoff, BoxFuture, Failure, Outcome, TaskId, Value};
 
 use crate::history::Entry;
 use crate::laws::index;
 use crate::plan::Script;
-use crate::world::{What, World};
+use crate::room::Admission;
+use crate::world::{What, World, worker_id};
 
 /// A worker of a world.
 #[derive(Default)]
@@ -35,7 +36,17 @@ enum State {
     #[default]
     Absent,
     Idle,
+    /// Some inputs of its task are not in memory yet.
+    Waiting(Box<Waiting>),
     Busy(Box<Busy>),
+}
+
+/// A task that has started and waits for inputs.
+struct Waiting {
+    run: Arc<Run>,
+    ticket: Ticket,
+    pace: Pace,
+    pins: Pins,
 }
 
 /// The task that a worker is in.
@@ -43,6 +54,8 @@ struct Busy {
     run: Arc<Run>,
     held: Held,
     pace: Pace,
+    /// The large inputs, until the call.
+    pins: Pins,
     /// What the call came to, if it was made at the beginning.
     called: Option<Called>,
 }
@@ -85,6 +98,13 @@ impl Worker {
     }
 }
 
+impl Waiting {
+    fn poll(&mut self) -> Poll<Result<(), Failure>> {
+        let context = &mut Context::from_waker(Waker::noop());
+        self.run.poll_pins(&self.ticket, &mut self.pins, context)
+    }
+}
+
 impl World<'_> {
     fn worker(&mut self, worker: WorkerId) -> &mut Worker {
         &mut self.workers[worker.index()]
@@ -110,7 +130,7 @@ impl World<'_> {
         }
     }
 
-    fn wake_one(&mut self) {
+    pub(super) fn wake_one(&mut self) {
         if let Some(worker) = self.sleepers.pop() {
             self.send(What::Wake(worker));
         }
@@ -153,17 +173,18 @@ impl World<'_> {
     }
 
     fn begins_turn(&mut self, worker: WorkerId) -> bool {
-        let Some((run, ticket)) = self.find(worker) else { return false };
+        let Some((run, ticket, asked)) = self.find(worker) else { return false };
         if run.task_time().is_none() && run.sharing_pays(worker) {
             self.wake_one();
         }
         let pace = Pace::new(self.clock());
-        self.start(worker, run, ticket, pace);
+        self.start(worker, run, ticket, pace, asked);
         true
     }
 
     /// The next run in turn that has a task for the worker.
-    fn find(&mut self, worker: WorkerId) -> Option<(Arc<Run>, Ticket)> {
+    /// True beside it: it had to ask for room.
+    fn find(&mut self, worker: WorkerId) -> Option<(Arc<Run>, Ticket, bool)> {
         let (now, runs) = (self.clock(), &self.published);
         let Worker { turn, watches, .. } = &mut self.workers[worker.index()];
         for offset in 0..runs.len() {
@@ -173,23 +194,100 @@ impl World<'_> {
                 continue;
             }
             let watch = watches.entry(run.id()).or_default();
+            let asks = run.memory().is_tight();
             let own = run.next(worker);
             let taken = own.is_none();
             if let Some(ticket) = own.or_else(|| run.take_from_others(worker, watch, now)) {
                 self.history.counts.taken += u64::from(taken);
                 *turn = at + 1;
-                return Some((Arc::clone(run), ticket));
+                return Some((Arc::clone(run), ticket, asks));
+            }
+            if let Some(keeper) = self.keeper.as_ref().filter(|_| run.held_back() > 0) {
+                self.history.counts.held_back += 1;
+                let is_told = keeper.is_pressed() || run.memory().excess() == 0;
+                assert!(is_told, "law: the keeper knows that somebody waits for room");
             }
         }
         None
     }
 
-    fn start(&mut self, worker: WorkerId, run: Arc<Run>, ticket: Ticket, pace: Pace) {
+    fn start(&mut self, worker: WorkerId, run: Arc<Run>, ticket: Ticket, pace: Pace, asked: bool) {
         let task = ticket.task();
         self.laws.started(worker, &run, task);
         self.history.note(self.now, Entry::Started(worker, run.id(), task));
         self.progress = self.now;
         run.start(worker, &ticket);
+        self.is_admitted(worker, &run, task, asked);
+        let mut waiting = Waiting { run, ticket, pace, pins: Pins::default() };
+        if waiting.run.verdict(&waiting.ticket).is_none() && waiting.run.has_kept() {
+            match waiting.poll() {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.lose_input(worker, waiting),
+                Poll::Pending => {
+                    self.history.counts.waited_for_inputs += 1;
+                    let waits = self.worker(worker);
+                    waits.state = State::Waiting(Box::new(waiting));
+                    waits.doing += 1;
+                    return;
+                }
+            }
+        }
+        self.begin(worker, waiting);
+    }
+
+    fn is_admitted(&mut self, worker: WorkerId, run: &Run, task: TaskId, asked: bool) {
+        if let Some(keeper) = self.keeper.clone() {
+            let memory = Arc::clone(run.memory());
+            let admission = Admission { memory: &memory, keeper: &keeper, asked };
+            self.laws.admitted(worker, run, task, admission, &mut self.history.counts);
+        }
+    }
+
+    /// Goes on with the tasks that have waited for inputs, where these are there now.
+    pub(super) fn look_at_inputs(&mut self) {
+        for number in 0..self.workers.len() {
+            let State::Waiting(waiting) = &mut self.workers[number].state else { continue };
+            let polled = waiting.poll();
+            let worker = worker_id(number);
+            if polled.is_pending() {
+                continue;
+            }
+            let State::Waiting(waiting) = std::mem::take(&mut self.worker(worker).state) else {
+                unreachable!("it was waiting")
+            };
+            match polled {
+                Poll::Ready(Err(_)) => self.lose_input(worker, *waiting),
+                Poll::Ready(Ok(())) | Poll::Pending => self.begin(worker, *waiting),
+            }
+        }
+    }
+
+    /// An input of a task is lost for good, and so is the run.
+    fn lose_input(&mut self, worker: WorkerId, waiting: Waiting) {
+        let Waiting { run, ticket, .. } = waiting;
+        self.history.counts.lost_inputs += 1;
+        self.worker(worker).state = State::Idle;
+        self.laws.left(worker);
+        run.stop(worker);
+        self.laws.failed(run.id(), ticket.task());
+        let (id, task) = (run.id(), ticket.task());
+        self.troubled.insert((id, task), ticket);
+        self.send(What::Hear(Event::TaskFailed {
+            run: id,
+            task,
+            worker,
+            retries: 0,
+            backoff: Backoff::NONE,
+            by_hook: true,
+        }));
+        drop(run);
+        self.look_around(worker);
+    }
+
+    /// Begins a task whose inputs are in memory.
+    fn begin(&mut self, worker: WorkerId, waiting: Waiting) {
+        let Waiting { run, ticket, pace, mut pins } = waiting;
+        let task = ticket.task();
         let Script { duration, answer, .. } = *self.script(&run, task);
         let attempt = u64::from(self.laws.sheet(run.id()).tasks[task.index()].failures) + 1;
         // Where time is limited, the next attempt has a chance.
@@ -206,26 +304,34 @@ impl World<'_> {
                 Some(Called::Value(Value::new(number)))
             }
             None if run.time_limit(task).is_some() => None,
-            None => self.rng.chance(50).then(|| self.call(worker, &run, &ticket)),
+            None => self.rng.chance(50).then(|| self.call(worker, &run, &ticket, &mut pins)),
         };
         let held = if called.is_none() && run.time_limit(task).is_some() {
-            let inputs = run.inputs(&ticket, &mut Pins::default());
+            self.has_inputs(&run, task);
+            let inputs = run.inputs(&ticket, &mut pins);
             Held::Claim(run.enter(worker, ticket, self.clock()), inputs)
         } else {
             Held::Ticket(ticket)
         };
         let busy = self.worker(worker);
-        busy.state = State::Busy(Box::new(Busy { run, held, pace, called }));
+        busy.state = State::Busy(Box::new(Busy { run, held, pace, pins, called }));
         busy.doing += 1;
         let doing = busy.doing;
         self.arrange(duration.max(1), What::EndTask(worker, doing));
     }
 
-    fn call(&mut self, worker: WorkerId, run: &Run, ticket: &Ticket) -> Called {
+    fn has_inputs(&self, run: &Run, task: TaskId) {
+        if let Some(keeper) = &self.keeper {
+            self.laws.has_inputs(run.id(), task, keeper);
+        }
+    }
+
+    fn call(&mut self, worker: WorkerId, run: &Run, ticket: &Ticket, pins: &mut Pins) -> Called {
         let task = ticket.task();
         let keeps_inputs = self.scenario.keeps_inputs || run.retries(task) > 0;
+        self.has_inputs(run, task);
         self.laws.called(run, task, keeps_inputs);
-        let outcome = run.call(worker, ticket, keeps_inputs, &mut Pins::default());
+        let outcome = run.call(worker, ticket, keeps_inputs, pins);
         let outcome = outcome.expect("blueprints hold good calls");
         self.called(run, task, outcome)
     }
@@ -255,10 +361,10 @@ impl World<'_> {
         let State::Busy(busy) = std::mem::take(&mut self.worker(worker).state) else {
             unreachable!("a worker that ends a task was in it")
         };
-        let Busy { run, held, mut pace, mut called } = *busy;
+        let Busy { run, held, mut pace, mut pins, mut called } = *busy;
         self.worker(worker).state = State::Idle;
         self.progress = self.now;
-        let ticket = match held {
+        let mut ticket = match held {
             Held::Ticket(ticket) => ticket,
             Held::Claim(claim, inputs) => {
                 // The world waits for no call, so it is made when its time is over.
@@ -271,24 +377,31 @@ impl World<'_> {
                 ticket
             }
         };
-        let called = called.unwrap_or_else(|| self.call(worker, &run, &ticket));
+        let called = called.unwrap_or_else(|| self.call(worker, &run, &ticket, &mut pins));
+        drop(pins);
         self.laws.left(worker);
         let next = match called {
             Called::Value(value) => self.complete(worker, &run, ticket, value),
             Called::Later(future) => {
+                run.give_room_back(&mut ticket);
+                self.laws.room.given_back(run.id(), ticket.task());
                 run.stop(worker);
                 self.awaits(&run, ticket, future);
                 run.next(worker)
             }
             Called::Failed => {
+                run.give_room_back(&mut ticket);
+                self.laws.room.given_back(run.id(), ticket.task());
                 run.stop(worker);
                 self.fail(worker, &run, ticket);
                 run.next(worker)
             }
         };
+        let asked = run.memory().is_tight();
         if pace.count() {
             let (tasks, elapsed) = pace.look(self.clock());
             run.measured(tasks, elapsed);
+            run.memory().refresh();
             self.share(worker, &run);
             if self.published.len() > 1 && pace.turn_is_over() {
                 self.history.counts.turns_over += 1;
@@ -299,8 +412,13 @@ impl World<'_> {
             }
         }
         match next {
-            Some(ticket) if run.is_running() => self.start(worker, run, ticket, pace),
-            _ => self.look_around(worker),
+            Some(ticket) if run.is_running() => self.start(worker, run, ticket, pace, asked),
+            Some(_) => {
+                self.laws.room.dropped(run.id(), run.memory());
+                drop(run);
+                self.look_around(worker);
+            }
+            None => self.look_around(worker),
         }
     }
 
@@ -317,6 +435,7 @@ impl World<'_> {
         self.history.counts.late += u64::from(!went_on);
         self.history.note(self.now, Entry::Completed(worker, run.id(), task));
         self.laws.completed(run, task, &value);
+        self.laws.room.given_back(run.id(), task);
         let completion = run.complete(worker, ticket, value);
         self.laws.led_to(run, task, &completion, went_on);
         if completion.ended {

@@ -9,15 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use std::task::{Context, Poll, Waker};
+
 use futures::FutureExt as _;
 use mobula::engine::{
-    Command, Engine, Event, Memory, Policy, Resources, Run, RunId, RunOutcome, Running, Status,
-    Ticket, WorkerId, spares,
+    Command, Engine, Event, Gathering, Keeper, Memory, Policy, Resources, Run, RunId, RunOutcome,
+    Running, Status, Ticket, WorkerId, spares,
 };
 use mobula::{Cause, Failure, TaskId, TaskOptions, Value};
 
 use crate::history::{Entry, History};
+use crate::keeper::PretendKeeper;
 use crate::laws::{Laws, index};
+use crate::moving::Move;
 use crate::plan::Script;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
@@ -51,6 +55,20 @@ pub(crate) struct World<'a> {
     pub(super) progress: u64,
     /// How long a world may stand still.
     patience: u64,
+    /// Who has the large values, if memory is bounded.
+    pub(super) keeper: Option<Arc<PretendKeeper>>,
+    pub(super) disk: Disk,
+    /// Runs that are done, and whose results are being brought back.
+    gatherings: Vec<(Arc<Run>, Gathering)>,
+}
+
+/// What the keeper knows of its disk.
+#[derive(Default)]
+pub(super) struct Disk {
+    /// How many writes are under way.
+    pub(super) writing: usize,
+    /// True while nothing is written because a write has failed.
+    pub(super) suspended: bool,
 }
 
 /// How far apart looks at the time of tasks are at least, as in a cluster.
@@ -71,11 +89,17 @@ pub(super) enum What {
     EndFuture(Box<Awaited>),
     Gather(Arc<Run>),
     LookAtTasks(Weak<Run>),
+    Move(Move),
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(scenario: &'a Scenario) -> Self {
         let workers = scenario.joins.len();
+        let bounds = scenario.bounds.as_ref();
+        let memory = Arc::new(Memory::new(workers, bounds.map(|bounds| bounds.limits)));
+        let keeper = bounds.map(|bounds| {
+            PretendKeeper::new(Arc::clone(&memory), scenario.seed, bounds.unspillable)
+        });
         let mut world = Self {
             scenario,
             rng: Rng::new(scenario.seed),
@@ -85,8 +109,8 @@ impl<'a> World<'a> {
             engine: Engine::new(),
             resources: Resources {
                 workers,
-                memory: Arc::new(Memory::new(workers, None)),
-                keeper: None,
+                memory,
+                keeper: keeper.clone().map(|keeper| keeper as Arc<dyn Keeper>),
             },
             published: Vec::new(),
             live: BTreeMap::new(),
@@ -98,6 +122,9 @@ impl<'a> World<'a> {
             history: History::default(),
             progress: 0,
             patience: patience(scenario),
+            keeper,
+            disk: Disk::default(),
+            gatherings: Vec::new(),
         };
         world.arrange_beginning();
         world
@@ -134,8 +161,16 @@ impl<'a> World<'a> {
         let mut steps = 0;
         while let Some(((at, _), what)) = self.due.pop_first() {
             self.now = at;
+            let is_look = matches!(what, What::EndNap(..) | What::LookAtTasks(_));
+            let entries = self.history.len();
             self.happen(what);
-            self.laws.holds(self.resources.memory.ledger());
+            self.arrange_moves();
+            self.laws.holds(&self.resources.memory, self.keeper.as_deref());
+            // Who has found nothing to do has changed nothing.
+            if is_look && self.history.len() == entries {
+                self.is_not_stuck();
+                continue;
+            }
             steps += 1;
             if steps % self.scenario.steps_a_check == 0 {
                 for run in &self.published {
@@ -143,16 +178,27 @@ impl<'a> World<'a> {
                     self.laws.nothing_ready_is_lost(run);
                 }
             }
-            let healthy = self.workers.iter().any(Worker::is_there);
-            let stuck =
-                healthy && !self.live.is_empty() && self.now > self.progress + self.patience;
-            assert!(
-                !stuck,
-                "law: with one healthy worker every run ends; nothing goes on any more"
-            );
+            self.is_not_stuck();
         }
         self.laws.at_the_end();
+        if let Some(keeper) = &self.keeper {
+            self.laws.room.at_the_end(&self.resources.memory, keeper);
+        }
         std::mem::take(&mut self.history)
+    }
+
+    fn is_not_stuck(&self) {
+        let healthy = self.workers.iter().any(Worker::is_there);
+        let stuck = healthy && !self.live.is_empty() && self.now > self.progress + self.patience;
+        let (memory, bounds) = (&self.resources.memory, &self.scenario.bounds);
+        assert!(
+            !stuck,
+            "law: with one healthy worker every run ends; nothing goes on any more ({:?}; {} \
+                 promised, {} leaving; {bounds:?})",
+            memory.ledger().holdings(),
+            memory.reserved(),
+            memory.leaving()
+        );
     }
 
     pub(super) fn arrange_at(&mut self, at: u64, what: What) {
@@ -181,8 +227,9 @@ impl<'a> World<'a> {
             What::EndNap(worker, nap) => self.end_nap(worker, nap),
             What::EndTask(worker, task) => self.end_task(worker, task),
             What::EndFuture(awaited) => self.end_future(*awaited),
-            What::Gather(run) => self.gather(&run),
+            What::Gather(run) => self.gather(run),
             What::LookAtTasks(run) => self.look_at_tasks(&run),
+            What::Move(what) => self.make_move(what),
         }
     }
 
@@ -242,6 +289,7 @@ impl<'a> World<'a> {
                 for task in tasks {
                     let ticket = self.troubled.remove(&(run, task)).expect("the scheduler has it");
                     self.laws.put_back(run, task);
+                    self.laws.room.given_back(run, task);
                     self.live[&run].put_back(worker, ticket);
                 }
                 if worker != self.nobody() {
@@ -298,15 +346,39 @@ impl<'a> World<'a> {
                 run.end(Status::Cancelled);
             }
         }
+        self.history.peak = self.resources.memory.ledger().holdings().peak_bytes;
         self.history.ended(index(id), self.now, outcome);
         self.laws.over(&run, outcome);
     }
 
-    fn gather(&mut self, run: &Arc<Run>) {
-        let results = run.gather().now_or_never().expect("all values are in memory");
-        let results = results.expect("no value is lost");
-        self.laws.gathered(run.id(), &results, &self.scenario.submissions[index(run.id())]);
-        self.laws.handed_over(run.id());
+    fn gather(&mut self, run: Arc<Run>) {
+        let gathering = run.gather();
+        self.laws.handed_over(run.id(), false);
+        self.gatherings.push((run, gathering));
+        let before = self.gatherings.len();
+        self.look_at_gatherings();
+        self.history.counts.waited_for_results += u64::from(self.gatherings.len() == before);
+    }
+
+    /// Ends what is complete of the results that are being brought back.
+    pub(super) fn look_at_gatherings(&mut self) {
+        for (run, mut gathering) in std::mem::take(&mut self.gatherings) {
+            let id = run.id();
+            match gathering.poll_unpin(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => {
+                    self.gatherings.push((run, gathering));
+                    continue;
+                }
+                Poll::Ready(Ok(results)) => {
+                    self.laws.gathered(id, &results, &self.scenario.submissions[index(id)]);
+                }
+                Poll::Ready(Err(failure)) => {
+                    assert!(matches!(failure.cause, Cause::Lost(_)), "law: {failure}");
+                    self.history.counts.lost_results += 1;
+                }
+            }
+            self.laws.handed_over(id, true);
+        }
     }
 
     /// The number under which asynchronous tasks end.
@@ -404,6 +476,9 @@ fn patience(scenario: &Scenario) -> u64 {
     let waits = scenario.message + scenario.nap.1 + scenario.absence.unwrap_or(0);
     let submitted = scenario.submissions.iter().map(|submission| submission.at).max();
     let limit = scenario.submissions.iter().filter_map(|submission| submission.task_limit).max();
+    let disk = scenario.bounds.as_ref();
+    let disk = disk.map_or(0, |bounds| bounds.write + bounds.read + bounds.suspension);
+    let waits = waits + disk;
     2 * (longest.unwrap_or(0) + limit.unwrap_or(0)) + 5 * waits + submitted.unwrap_or(0)
 }
 
