@@ -185,6 +185,7 @@ impl Laws {
         let was_in = self.workers[worker.index()].take();
         assert_eq!(was_in, Some((run, task)), "law: only what a worker is in is taken from it");
         self.room.left(run, task);
+        self.room.given_back(run, task);
         self.failed(run, task);
     }
 
