@@ -181,7 +181,10 @@ impl Run {
             if now < end {
                 next = Some(next.map_or(end, |next| next.min(end)));
             } else if guard.take(claim) {
-                overdue.push((worker, self.ticket_of(worker, task)));
+                let mut ticket = self.ticket_of(worker, task);
+                // What the call answers is dropped, and the task may wait long before it is tried again.
+                self.give_room_back(&mut ticket);
+                overdue.push((worker, ticket));
             }
         }
         next

@@ -40,8 +40,10 @@ struct Desk {
     /// True while the keeper was told to make room and has not heard it yet.
     pressed: bool,
     wishes: Vec<Wish>,
-    /// How many values that somebody needs are not in memory, and their bytes.
-    away: (i64, i64),
+    /// How many bytes somebody needs, wherever they are.
+    kept: i64,
+    /// How many of them are not in memory.
+    away: i64,
 }
 
 /// What is to be done soon.
@@ -139,9 +141,15 @@ impl PretendKeeper {
         self.memory.is_heard();
     }
 
-    /// How many values that somebody needs are not in memory, and their bytes.
-    pub(crate) fn away(&self) -> (i64, i64) {
+    /// How many bytes of what somebody needs are not in memory.
+    pub(crate) fn away(&self) -> i64 {
         self.desk().away
+    }
+
+    /// How many bytes of large values are in memory.
+    pub(crate) fn here(&self) -> u64 {
+        let desk = self.desk();
+        u64::try_from(desk.kept - desk.away).expect("what is away is kept")
     }
 
     /// The values that somebody needs, oldest first.
@@ -167,9 +175,8 @@ impl PretendKeeper {
         }
     }
 
-    fn counts_away(&self, values: i64, bytes: i64) {
-        let away = &mut self.desk().away;
-        *away = (away.0 + values, away.1 + bytes);
+    fn counts_away(&self, bytes: i64) {
+        self.desk().away += bytes;
     }
 }
 
@@ -191,11 +198,12 @@ impl Keeper for PretendKeeper {
         });
         let mut desk = self.desk();
         desk.next += 1;
+        desk.kept += bytes.cast_signed();
         let number = desk.next;
         desk.parcels.insert(number, Arc::downgrade(&parcel));
         desk.numbers.insert((made.run, made.task), number);
         drop(desk);
-        self.memory.refresh();
+        // The engine looks at what is held when it has the answer.
         self.press();
         parcel
     }
@@ -254,7 +262,7 @@ impl Parcel {
         assert_eq!(Arc::strong_count(&mark), 1, "law: nothing pinned leaves ({:?})", self.key);
         mark.0.store(false, Ordering::Relaxed);
         *place = Place::Away(value);
-        self.keeper.counts_away(1, self.bytes.cast_signed());
+        self.keeper.counts_away(self.bytes.cast_signed());
         self.keeper.memory.ledger().add(0, -self.bytes.cast_signed());
         self.keeper.memory.refresh();
     }
@@ -289,7 +297,7 @@ impl Parcel {
         let mark = Arc::new(Mark(AtomicBool::new(true)));
         *place = Place::Here { value, mark, has_file: true, leaving: false };
         drop(place);
-        self.keeper.counts_away(-1, -self.bytes.cast_signed());
+        self.keeper.counts_away(-self.bytes.cast_signed());
         self.keeper.memory.ledger().add(0, self.bytes.cast_signed());
         self.keeper.memory.refresh();
         self.keeper.press();
@@ -351,12 +359,13 @@ impl Drop for Parcel {
         let place = self.place.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_here = matches!(place, Place::Here { .. });
         let mut desk = self.keeper.desk();
+        desk.kept -= bytes;
         if let Some(number) = desk.numbers.remove(&self.made) {
             desk.parcels.remove(&number);
         }
         drop(desk);
         if !is_here {
-            self.keeper.counts_away(-1, -bytes);
+            self.keeper.counts_away(-bytes);
         }
         self.keeper.memory.ledger().add(-1, if is_here { -bytes } else { 0 });
         self.keeper.memory.refresh();

@@ -142,7 +142,9 @@ impl Laws {
     /// The worker that a task was in goes on without it.
     pub(crate) fn left(&mut self, worker: WorkerId) {
         let was_in = self.workers[worker.index()].take();
-        was_in.iter().for_each(|(run, task)| self.room.left(*run, *task));
+        if let Some((run, task)) = was_in {
+            self.room.left(run, task);
+        }
     }
 
     /// An attempt has failed. Its ticket goes to the scheduler.
@@ -183,6 +185,7 @@ impl Laws {
         let was_in = self.workers[worker.index()].take();
         assert_eq!(was_in, Some((run, task)), "law: only what a worker is in is taken from it");
         self.room.left(run, task);
+        self.room.given_back(run, task);
         self.failed(run, task);
     }
 
@@ -416,9 +419,9 @@ impl Laws {
     /// Compares what the ledger says with the account: neither too much nor too little is held.
     pub(crate) fn holds(&mut self, memory: &Memory, keeper: Option<&PretendKeeper>) {
         self.forget_gone();
-        self.room.holds(memory);
+        self.room.holds(memory, keeper);
         let now = memory.ledger().holdings();
-        let (_, away) = keeper.map_or((0, 0), PretendKeeper::away);
+        let away = keeper.map_or(0, PretendKeeper::away);
         let held = (signed(now.values), signed(now.bytes) + away);
         assert_eq!(held, self.held, "law: what is needed is held, and nothing else");
     }

@@ -3,7 +3,7 @@
 //! This is the part of a cluster's store that decides, with chance in the place of a policy and of a
 //! disk.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use crate::keeper::{Parcel, Wish, Written};
 use crate::scenario::Bounds;
@@ -56,7 +56,7 @@ impl World<'_> {
         /// How many values are written at a time at most.
         const MOST: usize = 4;
         let keeper = self.keeper.clone().expect("without a limit nothing moves");
-        let memory = self.resources.memory.clone();
+        let memory = Arc::clone(&self.resources.memory);
         keeper.hears();
         if self.disk.suspended {
             return;
@@ -79,7 +79,7 @@ impl World<'_> {
             } else {
                 self.disk.writing += 1;
                 let delay = self.rng.between(1, self.bounds().write);
-                let end = Move::EndWrite(std::sync::Arc::downgrade(&parcel), parcel.bytes());
+                let end = Move::EndWrite(Arc::downgrade(&parcel), parcel.bytes());
                 self.arrange(delay, What::Move(end));
             }
         }

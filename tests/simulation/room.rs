@@ -62,11 +62,12 @@ impl Room {
         if room == 0 {
             let is_free = !asked || adds == 0;
             assert!(is_free, "law: what adds to memory asks for room when it is tight ({task:?})");
-            self.starts_unasked(run, task, adds, memory);
+            self.starts_unasked(run, task, adds, admission);
             return;
         }
         counts.admitted += 1;
-        assert!(room >= adds, "law: room is given for what a task will add ({task:?})");
+        let pages = adds.next_multiple_of(PAGE);
+        assert_eq!(room, pages, "law: room is given for just what a task will add ({task:?})");
         let pause = memory.limits().map_or(u64::MAX, |limits| limits.pause);
         let most = memory.ledger().holdings().bytes + others + room;
         if most > pause {
@@ -81,12 +82,13 @@ impl Room {
     }
 
     /// Who need not ask must fit, too, as far as anybody knew.
-    fn starts_unasked(&mut self, run: &Run, task: TaskId, adds: u64, memory: &Memory) {
+    fn starts_unasked(&mut self, run: &Run, task: TaskId, adds: u64, admission: Admission<'_>) {
+        let Admission { memory, keeper, .. } = admission;
         let expected = self.sum() + self.unasked.values().sum::<u64>() + adds;
         self.unasked.insert((run.id(), task), adds);
         let pause = memory.limits().map_or(u64::MAX, |limits| limits.pause);
-        let most = memory.ledger().holdings().bytes + expected;
-        let fits = adds == 0 || most <= pause + SLACK;
+        let most = keeper.here() + expected;
+        let fits = adds == 0 || most <= pause;
         assert!(fits, "law: tasks ask for room as soon as it may not do ({most} of {pause} bytes)");
     }
 
@@ -114,25 +116,26 @@ impl Room {
     }
 
     /// Compares what the engine says is promised with the account.
-    pub(crate) fn holds(&self, memory: &Memory) {
+    pub(crate) fn holds(&self, memory: &Memory, keeper: Option<&PretendKeeper>) {
         assert_eq!(
             memory.reserved(),
             self.sum(),
             "law: room is promised to tasks that somebody is in, and to nobody else"
         );
-        let Some(limits) = memory.limits() else { return };
-        let is_seen = memory.is_tight() || memory.ledger().holdings().bytes < limits.target + SLACK;
+        let (Some(limits), Some(keeper)) = (memory.limits(), keeper) else { return };
+        let is_seen = memory.is_tight() || keeper.here() < limits.target;
         assert!(is_seen, "law: what is held is looked at when large values come");
     }
 
     /// The world is over.
     pub(crate) fn at_the_end(&self, memory: &Memory, keeper: &PretendKeeper) {
-        assert_eq!(memory.reserved(), 0, "law: at the end no room is promised");
+        let nobody = (memory.reserved(), self.unasked.len());
+        assert_eq!(nobody, (0, 0), "law: at the end no room is promised");
         assert_eq!(memory.leaving(), 0, "law: at the end nothing is on its way to disk");
         assert_eq!(memory.ledger().holdings().bytes, 0, "law: at the end nothing is held");
         assert!(keeper.parcels().is_empty(), "law: at the end the keeper has nothing left");
     }
 }
 
-/// What small values may come to between two looks at what is held.
-const SLACK: u64 = 4 << 20;
+/// Room is given in pages.
+const PAGE: u64 = 4096;
