@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, LazyLock, OnceLock};
 
 use mobula::value::CodecError;
-use mobula::{Codec, Delayed, Key, ObjectRef, Outputs, Plan, Value, delayed, graph};
+use mobula::{Codec, Delayed, ObjectRef, Outputs, Plan, Value, delayed, graph};
 
 use crate::gate::{Gate, Opener, gate};
 use crate::site::{BLOCK, NOTHING, Site, block, blocks, site, sum, sum_of};
