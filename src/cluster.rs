@@ -130,13 +130,19 @@ impl ClusterBuilder {
     /// or `"none"`. Limits of containers are respected.
     ///
     /// Near the limit values that nobody uses move to disk and come back when they are needed, and tasks
-    /// that would add to what is held wait; see [`thresholds`](Self::thresholds).
+    /// that would add to what is held wait; see [`thresholds`](Self::thresholds). Values of less than
+    /// 16 KiB never move; `StoreStats::small_bytes` counts them.
     ///
     /// # Examples
     ///
     /// ```
     /// let cluster = mobula::Cluster::builder().workers(1).memory_limit("512 MiB").start()?;
     /// assert_eq!(cluster.stats_blocking()?.memory_limit, Some(512 << 20));
+    ///
+    /// let half = mobula::Cluster::builder().workers(1).memory_limit(0.5).start()?;
+    /// assert!(half.stats_blocking()?.memory_limit > Some(2 << 20));
+    /// let bytes = mobula::Cluster::builder().workers(1).memory_limit(2 << 30).start()?;
+    /// assert_eq!(bytes.stats_blocking()?.memory_limit, Some(2 << 30));
     ///
     /// let error = mobula::Cluster::builder().memory_limit("512 elephants").start().unwrap_err();
     /// assert!(error.to_string().contains("elephants"));
@@ -234,6 +240,9 @@ impl ClusterBuilder {
 
     fn limits(&self) -> Result<Option<Limits>, Error> {
         let start = |reason: String| Error::from(Kind::Start(reason));
+        if self.config.disk.directories.iter().any(|directory| directory.as_os_str().is_empty()) {
+            return Err(start("a spill directory has no name; give a path".to_owned()));
+        }
         let limit = self.config.memory_limit.as_ref().map_err(|reason| start(reason.clone()))?;
         let thresholds = self.config.thresholds;
         Ok(limit.resolve().map(|limit| Limits {

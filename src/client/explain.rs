@@ -159,7 +159,8 @@ impl fmt::Display for Doing {
             TaskState::Ready => f.write_str("is ready and waits for a worker"),
             TaskState::HeldBack { adds, held, pause } => write!(
                 f,
-                "waits for room in memory: it adds about {adds} bytes to {held}, of which {pause} may be there"
+                "waits for room in memory: it makes about {adds} bytes; {held} are held or promised, and \
+                 tasks start up to {pause}"
             ),
             TaskState::Running { worker } => write!(f, "is running on worker {worker}"),
             TaskState::Started => f.write_str(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::actors::store::ObjectRef;
+use crate::actors::wait_for;
 use crate::graph::{
     Argument, CallError, Collect, Func, Function, Graph, GraphError, Input, Key, Outcome, Outputs,
     Plan, TaskOptions, Writer,
@@ -247,11 +248,16 @@ impl Function for Fetch {
     }
 
     fn call(&self, _: &mut [Input<'_>]) -> Result<Outcome, CallError> {
-        if let Some(value) = self.0.value() {
+        if let Some(value) = self.0.fetch_now() {
             return Ok(Outcome::Ready(value));
         }
+        if self.0.is_spilled() {
+            // Here, so that no more come back at once than there are workers to use them.
+            let value = wait_for(None, self.0.fetch());
+            return Ok(Outcome::Ready(value.map_err(|error| CallError::Failed(error.into()))?));
+        }
         let object_ref = self.0.clone();
-        Ok(Outcome::Later(Box::pin(async move { Ok(object_ref.wait().await?) })))
+        Ok(Outcome::Later(Box::pin(async move { Ok(object_ref.fetch().await?) })))
     }
 }
 

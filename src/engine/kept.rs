@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::Failure;
 use super::{RunId, WorkerId};
-use crate::graph::{Plan, TaskId};
+use crate::graph::{Plan, TaskId, TaskOptions};
 use crate::value::Value;
 
 /// From how many bytes on a value is given to the keeper: from here on, keeping an account of a single
@@ -18,8 +18,16 @@ pub const LARGE: usize = 16 << 10;
 
 /// Takes over the large values of runs.
 pub trait Keeper: Send + Sync {
-    /// Takes over a value that `worker` has just made, and counts it. Called on the worker's own thread.
-    fn keep(&self, worker: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept>;
+    /// Takes over a value and counts it: one that `worker` has just made, called on the worker's own
+    /// thread; or one that was known without running its task.
+    fn keep(&self, worker: Option<WorkerId>, made: Made<'_>, value: Value) -> Arc<dyn Kept>;
+
+    /// What stands behind a value that the keeper has in its care already: a task has answered one that
+    /// it did not make.
+    fn recognise(&self, value: &Value) -> Option<Arc<dyn Kept>> {
+        let _ = value;
+        None
+    }
 
     /// A task waits for room: the keeper is to make some, if it can.
     fn make_room(&self);
@@ -34,6 +42,8 @@ pub struct Made<'a> {
     pub plan: &'a Arc<Plan>,
     /// The task that made the value.
     pub task: TaskId,
+    /// What the run says of tasks that say nothing themselves.
+    pub options: &'a TaskOptions,
     /// False if a hook answered for some task of the run: then the value may depend on that answer,
     /// which the plan does not know.
     pub by_tasks_alone: bool,
@@ -43,6 +53,11 @@ pub struct Made<'a> {
 pub trait Kept: Send + Sync {
     /// The value's size in memory, in bytes, wherever it is now.
     fn bytes(&self) -> u64;
+
+    /// Says that the value was pinned to be what a task answers.
+    fn is_fetched(&self, value: &Value) {
+        let _ = value;
+    }
 
     /// Forgets how the value was made: whoever could make it again would hold too much for that.
     fn forget_maker(&self) {}

@@ -48,9 +48,12 @@ pub struct Memory {
     /// How many moves the keeper has not heard the end of.
     moves: AtomicU64,
     sizes: Mutex<Sizes>,
-    /// The greatest mean in `sizes`.
+    /// The greatest mean in `sizes`, as far as it is not long ago.
     largest: AtomicU64,
 }
+
+/// After so many results what they were expected to be at most is a third of what it was.
+const FORGETTING: u64 = 128;
 
 /// The right of a task to add so many bytes, counted in pages so that a ticket stays small. It is given
 /// back when the task has ended.
@@ -220,7 +223,11 @@ impl Memory {
         let mut sizes = self.sizes();
         let mean = sizes.take_in(prefix, bytes);
         drop(sizes);
-        self.largest.fetch_max(mean, Ordering::Relaxed);
+        let largest = self.largest.load(Ordering::Relaxed);
+        // What was large once is forgotten by and by: one such value must not make memory tight for ever.
+        // Two workers that write at once may lose a step, no more.
+        let faded = largest - largest / FORGETTING;
+        self.largest.store(mean.max(faded), Ordering::Relaxed);
     }
 
     /// What a task with such a key is expected to make; what tasks make on the whole, if none with such
@@ -372,6 +379,19 @@ mod tests {
         assert_eq!(reserve(&memory, 5000), None, "one is alone");
         memory.lend(Reserved(5000).bytes());
         assert_eq!(reserve(&memory, 10), Some(10), "the one that is alone waits for this one");
+    }
+
+    #[test]
+    fn one_large_value_does_not_make_memory_tight_for_ever() {
+        let memory = memory(1);
+        memory.learn("load", 400 * Reserved::PAGE);
+        memory.refresh();
+        assert!(memory.is_tight());
+        for _ in 0..10 * FORGETTING {
+            memory.learn("sum", 8);
+        }
+        memory.refresh();
+        assert!(!memory.is_tight());
     }
 
     #[test]

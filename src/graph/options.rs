@@ -161,6 +161,14 @@ impl TaskOptions {
         Self::default()
     }
 
+    /// True if nothing is said.
+    pub(crate) fn say_nothing(&self) -> bool {
+        self.retries.is_none()
+            && self.backoff.is_none()
+            && self.time_limit.is_none()
+            && self.retry_on.is_anything()
+    }
+
     fn options_mut(&mut self) -> &mut Self {
         self
     }

@@ -78,6 +78,24 @@ impl From<u64> for MemoryLimit {
     }
 }
 
+/// A share.
+impl TryFrom<f64> for MemoryLimit {
+    type Error = SettingError;
+
+    fn try_from(share: f64) -> Result<Self, SettingError> {
+        // Shares are checked where their texts are.
+        format!("{}%", share * 100.0).parse()
+    }
+}
+
+impl TryFrom<String> for MemoryLimit {
+    type Error = SettingError;
+
+    fn try_from(text: String) -> Result<Self, SettingError> {
+        text.parse()
+    }
+}
+
 impl TryFrom<&str> for MemoryLimit {
     type Error = SettingError;
 
@@ -112,6 +130,9 @@ fn parse(text: &str) -> Result<MemoryLimit, &'static str> {
         "%" if number <= 100.0 => return Ok(MemoryLimit::Share(number / 100.0)),
         "%" => return Err("a share is at most 100%"),
         "" if number <= 1.0 => return Ok(MemoryLimit::Share(number)),
+        "" if number < f64::from(1 << 20) => {
+            return Err("without a unit it is a number of bytes, and less than a mebibyte");
+        }
         _ => {}
     }
     let factor =
@@ -205,7 +226,7 @@ mod tests {
             ("2e9", MemoryLimit::Bytes(2_000_000_000)),
             ("2e+9 B", MemoryLimit::Bytes(2_000_000_000)),
             ("1e-1 GB", MemoryLimit::Bytes(100_000_000)),
-            ("1000000", MemoryLimit::Bytes(1_000_000)),
+            ("2000000", MemoryLimit::Bytes(2_000_000)),
             ("50%", MemoryLimit::Share(0.5)),
             ("100 %", MemoryLimit::Share(1.0)),
             ("0.5", MemoryLimit::Share(0.5)),
@@ -223,6 +244,7 @@ mod tests {
             ("", "start with a number"),
             ("much", "start with a number"),
             ("1.2.3 GB", "start with a number"),
+            ("60", "without a unit"),
             ("0", "more than nothing"),
             ("-1 GB", "more than nothing"),
             ("-5%", "more than nothing"),

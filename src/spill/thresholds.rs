@@ -7,7 +7,7 @@ use super::SettingError;
 /// At which shares of the memory limit values are spilled and tasks held back.
 ///
 /// Over `target`, values that nobody uses are written to disk, one at a time; over `spill`, as many at a
-/// time as there are I/O threads. A task that would take the store over `pause` waits until there is room.
+/// time as keep the I/O threads busy. A task that would take the store over `pause` waits until there is room.
 ///
 /// # Examples
 ///

@@ -315,6 +315,21 @@ impl Value {
         each_scalar!(shared)
     }
 
+    /// Where the shared data lies, if there is any.
+    pub(crate) fn address(&self) -> Option<usize> {
+        match &self.0 {
+            Repr::Shared(payload) => Some(Arc::as_ptr(payload).cast::<()>().addr()),
+            Repr::Unit(())
+            | Repr::Bool(_)
+            | Repr::I32(_)
+            | Repr::U32(_)
+            | Repr::I64(_)
+            | Repr::U64(_)
+            | Repr::Usize(_)
+            | Repr::F64(_) => None,
+        }
+    }
+
     /// True if both are the same data, not merely equal data. Scalars are never the same.
     pub fn same_data(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

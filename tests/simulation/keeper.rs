@@ -181,7 +181,7 @@ impl PretendKeeper {
 }
 
 impl Keeper for PretendKeeper {
-    fn keep(&self, _: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
+    fn keep(&self, _: Option<WorkerId>, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
         let bytes = value.bytes() as u64;
         self.memory.ledger().add(1, bytes.cast_signed());
         let number = u64::from(made.task.0) ^ (made.run.0 << 32);

@@ -39,7 +39,7 @@ fn delete(path: &Path) {
 }
 
 impl Site {
-    fn damage(&self, count: usize, damage: fn(&Path)) {
+    pub(crate) fn damage(&self, count: usize, damage: fn(&Path)) {
         // A value that was made again has two for a moment.
         until(|| self.files().len() == count);
         for file in self.files() {

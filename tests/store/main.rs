@@ -24,6 +24,7 @@ mod hooks;
 mod nested;
 mod policies;
 mod refs;
+mod regressions;
 mod site;
 mod soak;
 mod spilling;

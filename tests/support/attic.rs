@@ -73,7 +73,7 @@ impl Attic {
 }
 
 impl Keeper for Attic {
-    fn keep(&self, _: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
+    fn keep(&self, _: Option<WorkerId>, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
         let bytes = value.bytes() as u64;
         self.memory.ledger().add(1, bytes.cast_signed());
         let kept = Arc::new(Parcel {
@@ -83,7 +83,6 @@ impl Keeper for Attic {
             memory: Arc::clone(&self.memory),
         });
         self.boxes.lock().expect("no test fails under the lock").push(Arc::downgrade(&kept));
-        self.memory.refresh();
         kept
     }
 

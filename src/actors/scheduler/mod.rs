@@ -214,6 +214,7 @@ impl SchedulerActor {
             }
         };
         active.run.end(status);
+        active.run.give_all_room_back();
         self.settings.crew.remove_run(run);
         self.forget_times(active, matches!(outcome, RunOutcome::Overdue), context);
         if active.has_futures.load(Ordering::Acquire) {

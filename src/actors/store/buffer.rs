@@ -27,7 +27,7 @@ use std::time::Duration;
 use super::io::Urgency;
 use super::shelf::Shelf;
 use crate::engine::{Cause, Failure, Kept, RunId, TaskId};
-use crate::graph::{Key, Plan};
+use crate::graph::{Key, Plan, TaskOptions};
 use crate::spill::{SpillError, SpillFile};
 use crate::value::Value;
 
@@ -62,6 +62,8 @@ pub(super) struct Lineage {
     pub(super) run: RunId,
     pub(super) plan: Arc<Plan>,
     pub(super) task: TaskId,
+    /// What its run said of tasks that say nothing themselves, if it said anything.
+    pub(super) options: Option<Box<TaskOptions>>,
     /// False if something else than tasks had a part in the value: then it is not made again, because
     /// it could come out different.
     pub(super) by_tasks_alone: bool,
@@ -172,6 +174,15 @@ impl Buffer {
             State::Here { value, .. } => Some(value.type_name()),
             State::Away(_) | State::Coming(_) | State::Lost(_) => None,
         }
+    }
+
+    pub(super) fn weak(&self) -> Weak<Self> {
+        Weak::clone(&self.this)
+    }
+
+    /// True if this is the buffer's own value.
+    pub(super) fn holds(&self, other: &Value) -> bool {
+        matches!(&*self.lock(), State::Here { value, .. } if value.same_data(other))
     }
 
     /// True if the value is in memory.
@@ -314,6 +325,10 @@ impl Buffer {
 }
 
 impl Kept for Buffer {
+    fn is_fetched(&self, value: &Value) {
+        self.shelf.is_fetched(self, value);
+    }
+
     fn forget_maker(&self) {
         let maker = self.lineage.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(maker);

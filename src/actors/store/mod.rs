@@ -58,6 +58,8 @@ pub struct StoreActor {
     look_at: usize,
     /// How many writes are under way.
     writing: usize,
+    /// True once it was said that values cannot leave.
+    has_warned: bool,
     /// True while nothing is written because the last write failed.
     suspended: bool,
     /// How long that lasts, or lasted; zero after a write that succeeded.
@@ -78,6 +80,7 @@ impl StoreActor {
             look_at: 1024,
             writing: 0,
             suspended: false,
+            has_warned: false,
             patience: Duration::ZERO,
             looks_again: false,
             waited: Duration::ZERO,
@@ -136,10 +139,12 @@ impl StoreActor {
     }
 
     fn let_leave(&mut self, context: &mut Context<Self>) {
+        /// When so many values are in use, it is likely that the others are, too.
+        const MOST_IN_USE: usize = 256;
         let memory = Arc::clone(self.shelf.memory());
         let mut in_use = Vec::new();
         let mut left = self.order.len();
-        while memory.excess() > 0 && left > 0 {
+        while memory.excess() > 0 && left > 0 && in_use.len() < MOST_IN_USE {
             let most = if memory.is_urgent() { 2 * self.shelf.io().threads() } else { 1 };
             if self.writing >= most {
                 break;
@@ -160,11 +165,24 @@ impl StoreActor {
                 Leave::NotHere => self.let_go(buffer),
             }
         }
+        if in_use.is_empty() && self.order.len() == 0 && self.writing == 0 {
+            self.warn_of_what_stays(memory.excess());
+        }
         if !in_use.is_empty() && self.writing == 0 && memory.excess() > 0 {
             self.look_again(context);
         }
         for buffer in in_use {
             self.adopt(buffer);
+        }
+    }
+
+    /// Says once that the store is over its target and will stay there.
+    fn warn_of_what_stays(&mut self, excess: u64) {
+        if excess > 0 && !std::mem::replace(&mut self.has_warned, true) {
+            log::warn!(
+                "the store is {excess} bytes over its target and nothing can move to disk: values of less \
+                 than 16 KiB never do, nor do those whose type has no codec; `stats()` tells which these are"
+            );
         }
     }
 
@@ -413,11 +431,16 @@ pub struct StoreStats {
     pub recomputed: u64,
     /// How many values are lost: their file could not be read, and nobody could make them again.
     pub lost: u64,
+    /// How many values are too small ever to leave memory: less than 16 KiB.
+    pub small_values: u64,
+    /// How many bytes these take.
+    pub small_bytes: u64,
     /// The large values that can never leave memory, the greatest first.
     pub staying: Vec<Staying>,
 }
 
-/// A large value that cannot leave memory: its type does not say how to go to disk, or writing one failed.
+/// A large value that cannot leave memory: its type does not say how to go to disk, or its codec refused
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Staying {
@@ -434,11 +457,13 @@ impl Handler<ReadStats> for StoreActor {
 
     fn handle(&mut self, _: ReadStats, _: &mut Self::Context) -> Self::Result {
         self.take_in();
+        let Large { values, bytes, staying } = self.large();
         let counts = self.shelf.counts();
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let memory = self.shelf.memory();
+        let holdings = memory.ledger().holdings();
         MessageResult(StoreStats {
-            holdings: memory.ledger().holdings(),
+            holdings,
             objects: self.objects.values().cloned().collect(),
             memory_limit: memory.limits().map(|limits| limits.limit),
             spilled_values: read(&counts.away),
@@ -447,23 +472,38 @@ impl Handler<ReadStats> for StoreActor {
             failed_writes: read(&counts.failed_writes),
             recomputed: read(&counts.recomputed),
             lost: read(&counts.lost),
-            staying: self.staying(),
+            small_values: holdings.values.saturating_sub(values),
+            small_bytes: holdings.bytes.saturating_sub(bytes),
+            staying,
         })
     }
 }
 
+/// What there is of large values.
+struct Large {
+    /// How many there are.
+    values: u64,
+    /// What those in memory take.
+    bytes: u64,
+    staying: Vec<Staying>,
+}
+
 impl StoreActor {
-    fn staying(&self) -> Vec<Staying> {
-        let mut staying = Vec::new();
+    fn large(&self) -> Large {
+        let mut large = Large { values: 0, bytes: 0, staying: Vec::new() };
         for buffer in self.known.values().filter_map(Weak::upgrade) {
-            if let Some(type_name) = buffer.type_name().filter(|_| buffer.stays()) {
+            large.values += 1;
+            if let Some(type_name) = buffer.type_name() {
                 let (key, bytes) = (buffer.key().clone(), buffer.bytes());
-                staying.push(Staying { key, type_name, bytes });
+                large.bytes += bytes;
+                if buffer.stays() {
+                    large.staying.push(Staying { key, type_name, bytes });
+                }
             }
             self.let_go(buffer);
         }
-        staying.sort_by(|a, b| (b.bytes, &a.key).cmp(&(a.bytes, &b.key)));
-        staying
+        large.staying.sort_by(|a, b| (b.bytes, &a.key).cmp(&(a.bytes, &b.key)));
+        large
     }
 }
 

@@ -144,6 +144,29 @@ impl ObjectRef {
         }
     }
 
+    /// The value as what a task answers, if it is in memory.
+    pub(crate) fn fetch_now(&self) -> Option<Value> {
+        let held = self.held()?;
+        let value = held.pin()?;
+        if let Held::Kept(kept) = &held {
+            kept.is_fetched(&value);
+        }
+        Some(value)
+    }
+
+    /// The value as what a task answers, as soon as it is in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub(crate) async fn fetch(&self) -> Result<Value, ObjectError> {
+        let value = self.wait().await?;
+        if let Some(Held::Kept(kept)) = self.held() {
+            kept.is_fetched(&value);
+        }
+        Ok(value)
+    }
+
     /// The run that makes the value, if it was persisted by one.
     pub(crate) fn maker(&self) -> Option<RunId> {
         match &self.0 {

@@ -4,6 +4,7 @@
 //! what is new, decides what leaves, and hands it to the I/O threads. Nothing is decided here.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::io::{Io, Urgency};
 use super::trim;
 use super::{Pressed, Recover, Spilled, StoreActor, TakeIn, Wrote};
 use crate::engine::{
-    Failure, Held, Keeper, Kept, LARGE, Made, Memory, Padded, Resources, Run, WorkerId,
+    Failure, Held, Keeper, Kept, LARGE, Made, Memory, Padded, Policy, Resources, Run, WorkerId,
 };
 use crate::graph::{Key, Plan};
 use crate::spill::{Disk, SpillError, SpillFile};
@@ -54,6 +55,8 @@ pub(crate) struct Shelf {
     /// Buffers that the actor has not seen yet: by worker, and the last one for everybody else.
     intake: Box<[Padded<Intake>]>,
     counts: Counts,
+    /// Buffers whose values were fetched for runs, by where the value lay then.
+    fetched: Mutex<HashMap<usize, Weak<Buffer>>>,
     /// True if the policy wants to know what values cost.
     prices: bool,
     history: Arc<History>,
@@ -106,6 +109,7 @@ impl Shelf {
             next_id: AtomicU64::new(0),
             intake: (0..=workers).map(|_| Padded::default()).collect(),
             counts: Counts::default(),
+            fetched: Mutex::default(),
             prices,
             history,
             freed: AtomicU64::new(0),
@@ -173,13 +177,26 @@ impl Shelf {
         self.disk.close();
     }
 
+    /// Notes that a value is fetched for a run: if it comes back as what a task has made, it is known.
+    pub(super) fn is_fetched(&self, buffer: &Buffer, value: &Value) {
+        const MANY: usize = 1024;
+        let Some(address) = value.address() else { return };
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if fetched.len() >= MANY {
+            fetched.retain(|_, buffer| buffer.strong_count() > 0);
+        }
+        fetched.insert(address, buffer.weak());
+    }
+
     /// Puts down a value that outlives every run.
     pub(super) fn put(self: &Arc<Self>, key: &Key, value: Value) -> Held {
         if value.bytes() < LARGE {
             return Held::Plain(value);
         }
         self.memory.ledger().add(1, crate::engine::signed_bytes(&value));
-        Held::Kept(self.shelve(None, key.clone(), value, Duration::MAX, None))
+        let buffer = self.shelve(None, key.clone(), value, Duration::MAX, None);
+        self.memory.refresh();
+        Held::Kept(buffer)
     }
 
     fn shelve(
@@ -196,7 +213,6 @@ impl Shelf {
         let bytes = value.bytes() as u64;
         let buffer = Buffer::new(id, key, value, cost, lineage, self);
         let new = self.take_note(worker, &buffer);
-        self.memory.refresh();
         if let Some(links) = self.links.get() {
             // If the store is gone, the cluster ends and nothing has to leave any more.
             if new.is_multiple_of(MANY) {
@@ -381,7 +397,8 @@ impl Shelf {
         self.note(buffer, Happening::Unreadable { reason: error.to_string() });
         let lost = || buffer.made_again(Err(buffer.lost(error)));
         let lineage = buffer.lineage().filter(|lineage| lineage.by_tasks_alone);
-        let (Some(Lineage { plan, task, .. }), Some(links)) = (lineage, self.links.get()) else {
+        let (Some(Lineage { plan, task, options, .. }), Some(links)) = (lineage, self.links.get())
+        else {
             return lost();
         };
         if self.is_closed() {
@@ -393,7 +410,9 @@ impl Shelf {
         };
         log::warn!("{:?} is made again, with what it depends on", buffer.key());
         self.counts.recomputed.fetch_add(1, Ordering::Relaxed);
-        let run = Run::new(super::next_run(), Arc::new(plan), &self.resources(), Vec::new());
+        let tasks = options.map(|options| *options).unwrap_or_default();
+        let run = Run::new(super::next_run(), Arc::new(plan), &self.resources(), Vec::new())
+            .under(Policy { tasks, ..Policy::default() });
         let buffer = Arc::clone(buffer);
         // If the scheduler is gone, what waits for the buffer hears of it when the message is dropped.
         links.recovery.do_send(Recover { run: Arc::new(run), buffer: Recovering(Some(buffer)) });
@@ -423,14 +442,28 @@ impl Drop for Recovering {
 }
 
 impl Keeper for Shelf {
-    fn keep(&self, worker: WorkerId, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
-        self.memory.ledger().came(worker, &value);
+    fn keep(&self, worker: Option<WorkerId>, made: Made<'_>, value: Value) -> Arc<dyn Kept> {
+        match worker {
+            Some(worker) => self.memory.ledger().came(worker, &value),
+            None => self.memory.ledger().add(1, crate::engine::signed_bytes(&value)),
+        }
         let began = BEGAN.get().filter(|_| self.prices);
         let cost = began.map_or(Duration::ZERO, |began| began.elapsed());
-        let Made { run, plan, task, by_tasks_alone } = made;
-        let lineage = Lineage { run, plan: Arc::clone(plan), task, by_tasks_alone };
+        let Made { run, plan, task, options, by_tasks_alone } = made;
+        let options = (!options.say_nothing()).then(|| Box::new(options.clone()));
+        let lineage = Lineage { run, plan: Arc::clone(plan), task, options, by_tasks_alone };
         let this = self.this.upgrade().expect("a run holds its keeper");
-        this.shelve(Some(worker), plan.key(task).clone(), value, cost, Some(lineage))
+        this.shelve(worker, plan.key(task).clone(), value, cost, Some(lineage))
+    }
+
+    fn recognise(&self, value: &Value) -> Option<Arc<dyn Kept>> {
+        let address = value.address()?;
+        let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = fetched.get(&address)?.upgrade();
+        drop(fetched);
+        // What lay there then may have moved, and something else may lie there now.
+        let buffer = buffer.filter(|buffer| buffer.holds(value))?;
+        Some(buffer)
     }
 
     fn make_room(&self) {

@@ -47,6 +47,20 @@ pub(super) fn fail_by_hook(active: &ActiveRun, ticket: Ticket, worker: WorkerId,
     });
 }
 
+/// Reports a task of which an input is lost for good: another attempt would not find it either.
+pub(super) fn fail_by_loss(active: &ActiveRun, ticket: Ticket, worker: WorkerId, failure: Failure) {
+    active.failed(ticket.task(), &failure);
+    active.report(Report::TaskFailed {
+        run: active.run.id(),
+        ticket,
+        worker,
+        failure,
+        retries: 0,
+        backoff: Backoff::NONE,
+        by_hook: false,
+    });
+}
+
 /// True if [`fail_task`] asks conditions of the user's.
 pub(crate) fn asks_conditions(run: &Run, task: TaskId) -> bool {
     run.retries(task) > 0 && !run.retry_on(task).is_anything()

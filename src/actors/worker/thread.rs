@@ -19,7 +19,7 @@ use super::super::store::begins_at;
 use super::active::{ActiveRun, Report};
 use super::asynchronous::AwaitTask;
 use super::crew::Crew;
-use super::failing::{call_failed, fail_by_hook, fail_task};
+use super::failing::{call_failed, fail_by_hook, fail_by_loss, fail_task};
 use super::limited;
 use crate::engine::{
     Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId,
@@ -182,7 +182,7 @@ impl WorkerThread {
                         let watch = &mut watches[at].1;
                         run.next(self.id)
                             .or_else(|| run.take_from_others(self.id, watch, self.now()))
-                            .or_else(|| self.lose_patience(run, watch))
+                            .or_else(|| self.lose_patience(run))
                     })
                     .flatten()?;
                 Some((Arc::clone(active), ticket))
@@ -207,9 +207,9 @@ impl WorkerThread {
     /// Lets a task start over the memory limit if nothing of its run has started for so long that the
     /// one that has the room may be waiting for it, in a way that nobody can see: on a thread of its own,
     /// for a run that it started there.
-    fn lose_patience(&self, run: &Run, watch: &mut Watch) -> Option<Ticket> {
+    fn lose_patience(&self, run: &Run) -> Option<Ticket> {
         const PATIENCE: Duration = Duration::from_secs(120);
-        if run.held_back() == 0 || watch.stalled(run, self.now()) < PATIENCE {
+        if run.held_back() == 0 || run.stalled_for(self.crew.now()) < PATIENCE {
             return None;
         }
         let ticket = run.next_over_limit()?;
@@ -400,12 +400,12 @@ impl WorkerThread {
         self.wait_inside(None, brought)
     }
 
-    /// An input of the task is lost for good: so is the run.
+    /// An input of the task is lost for good, and with it the task.
     #[cold]
     fn lose_input(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, failure: Failure) -> Step {
         active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
-        fail_by_hook(active, ticket, self.id, failure);
+        fail_by_loss(active, ticket, self.id, failure);
         Step::Left
     }
 

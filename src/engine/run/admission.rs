@@ -191,8 +191,18 @@ impl Run {
     pub fn give_room_back(&self, ticket: &mut Ticket) {
         if ticket.reserved != Reserved::NONE {
             let bytes = std::mem::take(&mut ticket.reserved).bytes();
-            self.held_back.reserved.fetch_sub(bytes, Ordering::Relaxed);
-            self.memory.unreserve(bytes);
+            let rest = |room: u64| room.checked_sub(bytes);
+            let room = &self.held_back.reserved;
+            // All of it is given back already if the run has been given up.
+            if room.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok() {
+                self.memory.unreserve(bytes);
+            }
         }
+    }
+
+    /// Gives back the room of all tasks of a run that is over: some of them may take their time to come
+    /// to their end, and others shall not wait for that.
+    pub fn give_all_room_back(&self) {
+        self.memory.unreserve(self.held_back.reserved.swap(0, Ordering::AcqRel));
     }
 }

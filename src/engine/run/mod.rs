@@ -66,6 +66,8 @@ pub struct Run {
     status: AtomicU8,
     /// What a task took lately, in nanoseconds, as the workers measure it; 0 before the first one.
     task_time: AtomicU64,
+    /// When a task of the run was last seen to start.
+    stall: Stall,
     /// What is said of the run as a whole; set before it starts.
     pub(super) policy: Policy,
     /// By lane, in a run that has time limits for tasks; else empty.
@@ -135,6 +137,15 @@ pub enum Status {
     Cancelled,
 }
 
+/// When somebody last saw that a task had started.
+#[derive(Debug, Default)]
+struct Stall {
+    /// How many had started by then.
+    started: AtomicU64,
+    /// In microseconds, by the clock of those who look.
+    since: AtomicU64,
+}
+
 /// What a completion led to.
 #[derive(Debug)]
 pub struct Completion {
@@ -175,6 +186,7 @@ impl Run {
             lanes,
             status,
             task_time: AtomicU64::new(0),
+            stall: Stall::default(),
             policy: Policy::default(),
             guards: Box::default(),
             poison: Poison::default(),
@@ -213,6 +225,18 @@ impl Run {
     /// How many tasks have started.
     pub fn started(&self) -> usize {
         self.lanes.iter().map(|lane| lane.pulse.started.load(Ordering::Relaxed) as usize).sum()
+    }
+
+    /// For how long nobody has started a task, as far as somebody has looked; all who look are to have one
+    /// clock.
+    pub fn stalled_for(&self, now: Duration) -> Duration {
+        let (started, now) = (self.started() as u64, u64::try_from(now.as_micros()).unwrap_or(0));
+        let since = self.stall.since.load(Ordering::Relaxed);
+        if since == 0 || self.stall.started.swap(started, Ordering::Relaxed) != started {
+            self.stall.since.store(now.max(1), Ordering::Relaxed);
+            return Duration::ZERO;
+        }
+        Duration::from_micros(now.saturating_sub(since))
     }
 
     /// How many roots this run has.

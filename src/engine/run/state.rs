@@ -4,6 +4,8 @@
 
 use std::sync::atomic::Ordering;
 
+use hashbrown::HashSet;
+
 use super::super::start::SKIPPED;
 use super::super::{TaskId, WorkerId};
 use super::Run;
@@ -73,10 +75,10 @@ impl Run {
 
     /// The inputs of a task that are not there yet, each once.
     pub fn missing_inputs(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
-        let inputs = self.plan.dependencies(task);
-        let first = move |(place, input): &(usize, &TaskId)| !inputs[..*place].contains(input);
-        let inputs = inputs.iter().enumerate().filter(first).map(|(_, input)| *input);
-        inputs.filter(|input| !self.has_ended(*input))
+        let mut seen = HashSet::new();
+        let missing = |input: &TaskId| !self.has_ended(*input);
+        let inputs = self.plan.dependencies(task).iter().copied().filter(missing);
+        inputs.filter(move |input| seen.insert(*input))
     }
 
     fn worker_in(&self, task: TaskId) -> Option<WorkerId> {

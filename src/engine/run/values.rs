@@ -16,14 +16,14 @@ use crate::value::Value;
 
 /// The large inputs of a task, in memory until its call.
 #[derive(Debug, Default)]
-pub struct Pins(Vec<(usize, Value)>);
+pub struct Pins {
+    /// By place among the task's inputs, once somebody has looked; empty for a task without large ones.
+    values: Vec<Option<Value>>,
+    /// The places of the large inputs that are not there yet.
+    missing: Vec<usize>,
+}
 
 impl Pins {
-    /// By place among the task's inputs.
-    fn contains(&self, place: usize) -> bool {
-        self.0.iter().any(|(other, _)| *other == place)
-    }
-
     /// The input at `place`, from the last one that needs it: with the keeper's pointer gone, the pinned
     /// one is the only one.
     #[cold]
@@ -34,9 +34,8 @@ impl Pins {
 
     #[cold]
     fn take(&mut self, place: usize) -> Input<'static> {
-        let at = self.0.iter().position(|(other, _)| *other == place);
-        let at = at.expect("large inputs are pinned before the call");
-        Input::Owned(self.0.swap_remove(at).1)
+        let value = self.values.get_mut(place).and_then(Option::take);
+        Input::Owned(value.expect("large inputs are pinned before the call"))
     }
 }
 
@@ -61,22 +60,37 @@ impl Run {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Failure>> {
         ticket.check(self.id);
-        let mut all = true;
-        for (place, dependency) in self.plan.dependencies(ticket.task).iter().enumerate() {
+        let inputs = self.plan.dependencies(ticket.task);
+        if pins.values.is_empty() {
+            pins.values.resize_with(inputs.len(), || None);
+            pins.missing.extend(0..inputs.len());
+        }
+        let Pins { values, missing } = pins;
+        let mut lost = None;
+        // Each is asked, also behind one that is not there yet: they come back side by side.
+        missing.retain(|&place| {
             // SAFETY: the ticket was given after every dependency was published (step 3), and its uses
             // are spent only by `call` and `complete`, which come later.
-            let Some(Held::Kept(kept)) = (unsafe { self.slots.get(*dependency) }) else { continue };
-            if pins.contains(place) {
-                continue;
-            }
-            // Each is asked, also behind one that is not there yet: they come back side by side.
+            let Some(Held::Kept(kept)) = (unsafe { self.slots.get(inputs[place]) }) else {
+                return false;
+            };
             match kept.poll_pin(context) {
-                Poll::Ready(Ok(value)) => pins.0.push((place, value)),
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending => all = false,
+                Poll::Ready(Ok(value)) => {
+                    values[place] = Some(value);
+                    false
+                }
+                Poll::Ready(Err(failure)) => {
+                    lost.get_or_insert(failure);
+                    true
+                }
+                Poll::Pending => true,
             }
+        });
+        match lost {
+            Some(failure) => Poll::Ready(Err(failure)),
+            None if missing.is_empty() => Poll::Ready(Ok(())),
+            None => Poll::Pending,
         }
-        if all { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Calls the task's function with its inputs; the large ones are pinned. An input that only this
@@ -162,28 +176,38 @@ impl Run {
     #[cold]
     fn come_heavily(&self, worker: WorkerId, task: TaskId, value: Value) {
         let bytes = value.bytes();
+        if bytes >= LARGE
+            && value.pointers() > 1
+            && let Some(kept) = self.keeper.as_ref().and_then(|keeper| keeper.recognise(&value))
+        {
+            // It is counted already, and such a task adds nothing.
+            self.memory.learn(&self.plan.key(task).prefix(), 0);
+            self.has_kept.store(true, Ordering::Relaxed);
+            return self.put(task, Held::Kept(kept));
+        }
         self.memory.learn(&self.plan.key(task).prefix(), bytes as u64);
         let held = match &self.keeper {
             Some(keeper) if bytes >= LARGE => {
                 self.has_kept.store(true, Ordering::Relaxed);
                 let by_tasks_alone = !self.is_answered.load(Ordering::Relaxed);
-                let made = Made { run: self.id, plan: &self.plan, task, by_tasks_alone };
-                Held::Kept(keeper.keep(worker, made, value))
+                let options = &self.policy.tasks;
+                let made = Made { run: self.id, plan: &self.plan, task, options, by_tasks_alone };
+                Held::Kept(keeper.keep(Some(worker), made, value))
             }
             Some(_) | None => {
                 self.memory.ledger().came(worker, &value);
-                self.memory.refresh();
                 Held::Plain(value)
             }
         };
         self.put(task, held);
+        self.memory.refresh();
     }
 
     #[inline]
     #[expect(unsafe_code, reason = "writes a value by the protocol of `slots`")]
     fn put(&self, task: TaskId, held: Held) {
-        // SAFETY: the caller has consumed the task's only ticket, and the task's dependents are
-        // published after this (step 2).
+        // SAFETY: the caller has consumed the task's only ticket, or owns the run before it starts, and
+        // the task's dependents are published after this (step 2).
         unsafe { self.slots.put(task, held) };
     }
 
@@ -218,11 +242,26 @@ impl Run {
 
     /// The value of a task that is known without running it.
     pub(super) fn answer(&self, task: TaskId, value: Value) {
-        if self.slots.uses(task) > 0 {
-            self.memory.ledger().add(1, signed_bytes(&value));
-            self.put(task, Held::Plain(value));
-            self.pending[task.index()].store(DONE, Ordering::Release);
+        if self.slots.uses(task) == 0 {
+            return;
         }
+        let held = match &self.keeper {
+            Some(keeper) if value.bytes() >= LARGE => {
+                self.has_kept.store(true, Ordering::Relaxed);
+                let options = &self.policy.tasks;
+                // Its task could come to another value than what was answered.
+                let by_tasks_alone = false;
+                let made = Made { run: self.id, plan: &self.plan, task, options, by_tasks_alone };
+                Held::Kept(keeper.keep(None, made, value))
+            }
+            Some(_) | None => {
+                self.memory.ledger().add(1, signed_bytes(&value));
+                Held::Plain(value)
+            }
+        };
+        self.put(task, held);
+        self.pending[task.index()].store(DONE, Ordering::Release);
+        self.memory.refresh();
     }
 
     /// Notes that a hook answers for a task of this run. To be called before the task completes.
