@@ -20,6 +20,7 @@ mod admission;
 mod again;
 mod crashes;
 mod disks;
+mod explain;
 mod hooks;
 mod nested;
 mod policies;

@@ -22,7 +22,7 @@ use super::crew::Crew;
 use super::failing::{call_failed, fail_by_hook, fail_by_loss, fail_task};
 use super::limited;
 use crate::engine::{
-    Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, Ticket, Watch, WorkerId,
+    Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, TaskId, Ticket, Watch, WorkerId,
 };
 use crate::graph::Outcome;
 use crate::value::Value;
@@ -250,6 +250,10 @@ impl WorkerThread {
                 Step::Overdue => return,
                 Step::Completed(completion) => {
                     if completion.ended {
+                        // First, so that whoever waits for the run finds it noted.
+                        pace.count();
+                        let (tasks, elapsed) = pace.look(self.look());
+                        self.note(run, task, tasks, elapsed);
                         active.report(Report::RunEnded { run: run.id() });
                         return;
                     }
@@ -264,9 +268,7 @@ impl WorkerThread {
                 let (tasks, elapsed) = pace.look(now);
                 run.measured(tasks, elapsed);
                 self.refresh(run, now);
-                if tasks == 1 {
-                    self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
-                }
+                self.note(run, task, tasks, elapsed);
                 self.share(run);
                 let waited_for = several || self.crew.version() != version;
                 if (waited_for && pace.turn_is_over()) || self.is_stopped() {
@@ -276,6 +278,13 @@ impl WorkerThread {
                     return;
                 }
             }
+        }
+    }
+
+    /// Notes a task that has ended, if its time is known: it was the only one since the last look.
+    fn note(&self, run: &Run, task: TaskId, tasks: u32, elapsed: Duration) {
+        if tasks == 1 {
+            self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
         }
     }
 
