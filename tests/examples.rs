@@ -115,7 +115,8 @@ fn without_measures(line: &str) -> String {
 }
 
 fn is_measured(name: &str) -> bool {
-    name.ends_with("_ms") || ["speedup", "peak_rss_mib", "workers"].contains(&name)
+    name.ends_with("_ms")
+        || ["speedup", "peak_rss_mib", "peak_values_mib", "workers"].contains(&name)
 }
 
 /// The program of an example, which `cargo test` has built. `cargo test --test examples` has not, so
