@@ -120,35 +120,21 @@ impl Value {
         Self(Repr::Shared(Arc::new(Boxed::new(data, bytes, Some(codec)))))
     }
 
+    /// The shared allocation; none for a scalar, which lies in the value itself.
+    #[inline]
+    fn payload(&self) -> Option<&Arc<dyn Payload>> {
+        if let Repr::Shared(payload) = &self.0 { Some(payload) } else { None }
+    }
+
     /// Whether the value can be written to the disk: whether its type has a [`Codec`].
     pub fn can_spill(&self) -> bool {
-        match &self.0 {
-            Repr::Shared(payload) => payload.can_spill(),
-            Repr::Unit(())
-            | Repr::Bool(_)
-            | Repr::I32(_)
-            | Repr::U32(_)
-            | Repr::I64(_)
-            | Repr::U64(_)
-            | Repr::Usize(_)
-            | Repr::F64(_) => true,
-        }
+        self.payload().is_none_or(|payload| payload.can_spill())
     }
 
     /// How many pointers to the data exist, this one included: dropping one frees memory only if it is
     /// the last.
     pub(crate) fn pointers(&self) -> usize {
-        match &self.0 {
-            Repr::Shared(payload) => Arc::strong_count(payload),
-            Repr::Unit(())
-            | Repr::Bool(_)
-            | Repr::I32(_)
-            | Repr::U32(_)
-            | Repr::I64(_)
-            | Repr::U64(_)
-            | Repr::Usize(_)
-            | Repr::F64(_) => 1,
-        }
+        self.payload().map_or(1, Arc::strong_count)
     }
 
     /// Writes the data with its codec.
@@ -317,17 +303,7 @@ impl Value {
 
     /// Where the shared data lies, if there is any.
     pub(crate) fn address(&self) -> Option<usize> {
-        match &self.0 {
-            Repr::Shared(payload) => Some(Arc::as_ptr(payload).cast::<()>().addr()),
-            Repr::Unit(())
-            | Repr::Bool(_)
-            | Repr::I32(_)
-            | Repr::U32(_)
-            | Repr::I64(_)
-            | Repr::U64(_)
-            | Repr::Usize(_)
-            | Repr::F64(_) => None,
-        }
+        self.payload().map(|payload| Arc::as_ptr(payload).cast::<()>().addr())
     }
 
     /// True if both are the same data, not merely equal data. Scalars are never the same.

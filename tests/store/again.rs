@@ -12,7 +12,9 @@ use mobula::{
 };
 
 use crate::gate::gate;
-use crate::site::{BLOCK, NOTHING, Site, block, blocks, site, sum, sum_of, total};
+use crate::site::{
+    BLOCK, NOTHING, Site, block, blocks, site, sum, sum_of, total, used_on_both_sides,
+};
 use crate::watchdog::{until, watched};
 
 const DAMAGES: [fn(&Path); 3] = [cut, flip, delete];
@@ -317,14 +319,7 @@ fn a_hook_gathers_what_is_made_again_on_the_only_worker() {
         let site = site(1, NOTHING);
         let (gate, opener) = gate();
         let at_gate = gate.clone();
-        let pass = move |_: u64| gate.pass();
-        let both = |block: &Vec<u8>, (): ()| sum(block);
-        let graph = graph! {
-            "a" => (block, 5_u64),
-            "sum" => (sum, "a"),
-            "gate" => (pass, "sum"),
-            "z" => (both, "a", "gate"),
-        };
+        let graph = used_on_both_sides(gate);
         let kept = Arc::new(Mutex::new(None));
         let callback = CallbackBuilder::new()
             .postsubmit({

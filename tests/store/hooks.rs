@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use mobula::{CallbackBuilder, Key, Outputs, Plan, Value, graph};
+use mobula::{CallbackBuilder, Key, Outputs, Plan, Value};
 
 use crate::gate::gate;
-use crate::site::{NOTHING, block, blocks, site, sum, sum_of};
+use crate::site::{NOTHING, block, blocks, site, sum_of, used_on_both_sides};
 use crate::watchdog::{until, watched};
 
 #[test]
@@ -41,14 +41,7 @@ fn hooks_see_refs_whose_values_are_on_disk() {
         let site = site(1, NOTHING);
         let (gate, opener) = gate();
         let at_gate = gate.clone();
-        let pass = move |_: u64| gate.pass();
-        let both = |block: &Vec<u8>, (): ()| sum(block);
-        let graph = graph! {
-            "a" => (block, 5_u64),
-            "sum" => (sum, "a"),
-            "gate" => (pass, "sum"),
-            "z" => (both, "a", "gate"),
-        };
+        let graph = used_on_both_sides(gate);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::new(Mutex::new(None));
         let callback = CallbackBuilder::new()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mobula::{Cluster, ClusterBuilder, Func, Graph, Key, ObjectRef, Task, lit};
 use tempfile::TempDir;
 
+use crate::gate::Gate;
 use crate::watchdog::until;
 
 /// The size of a block in bytes.
@@ -140,4 +141,16 @@ pub(crate) fn sum_of(number: u64) -> u64 {
 /// A sum of sums.
 pub(crate) fn total(sums: Vec<u64>) -> u64 {
     sums.into_iter().sum()
+}
+
+/// A graph whose block "a" is used before a gate ("sum") and behind it ("z").
+pub(crate) fn used_on_both_sides(gate: Gate) -> Graph {
+    let pass = move |_: u64| gate.pass();
+    let both = |block: &Vec<u8>, (): ()| sum(block);
+    mobula::graph! {
+        "a" => (block, 5_u64),
+        "sum" => (sum, "a"),
+        "gate" => (pass, "sum"),
+        "z" => (both, "a", "gate"),
+    }
 }
