@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suite_process import PLUGIN_DIRECTORY, Outcome, SuiteError, TestRun
+from suite_process import PLUGIN_DIRECTORY, Outcome, SuiteError, SuiteRun
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -157,10 +157,10 @@ class Suite:
 
     def _test_run(
         self, group: Group, scheduler: str, name: str, files: Iterable[str], selection: Sequence[str] | None = None
-    ) -> TestRun:
+    ) -> SuiteRun:
         directory = self.directory / scheduler
         timeout = self.arguments.timeout
-        return TestRun(name, scheduler, list(files), self.site, directory, timeout, group.options, selection)
+        return SuiteRun(name, scheduler, list(files), self.site, directory, timeout, group.options, selection)
 
     def _timed(self, group: Group, scheduler: str, name: str, files: list[str]) -> tuple[dict[str, Outcome], float]:
         start = time.monotonic()

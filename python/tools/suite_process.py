@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PLUGIN_DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "dask_suite"
-# What a process may take beyond a test's own time limit: to start, to import Dask, to print a hanging test's stacks.
-GRACE_SECONDS = 60
 # Exit codes of pytest: everything passed, some tests failed, nothing was left to run.
 USUAL_EXIT_CODES = (0, 1, 5)
 
@@ -45,7 +43,7 @@ class SuiteError(Exception):
 
 
 @dataclass(frozen=True)
-class TestRun:
+class SuiteRun:
     """Some of Dask's test files, to be run on one scheduler."""
 
     #: Name of the run, unique in `directory`; its log and its record are called so.
@@ -64,6 +62,8 @@ class TestRun:
     options: Sequence[str] = field(default_factory=list)
     #: The only tests to run; all of the files where this is none.
     selection: Sequence[str] | None = None
+    #: What a process may take beyond a test's own time limit: to start, to import Dask, to print a hanging test's stacks.
+    grace: float = 60.0
 
     def outcomes(self) -> dict[str, Outcome]:
         """Runs the tests, in as many processes as it takes, and answers the outcome of each by its id."""
@@ -113,7 +113,7 @@ class TestRun:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            return _watch(process, record, self.timeout + GRACE_SECONDS)
+            return _watch(process, record, self.timeout + self.grace)
 
 
 def _environment() -> dict[str, str]:
