@@ -111,7 +111,9 @@ class SimpleCacheCallback(Callback):
         return perf_counter()
 
     def _task_end(self, key, result, pre_state):
-        if perf_counter() - pre_state > THRESHOLD and key_split(key) == "read-csv":
+        # Dask of before 2025 wrote it with an underscore.
+        is_month = key_split(key) in ("read-csv", "read_csv")
+        if is_month and perf_counter() - pre_state > THRESHOLD:
             self.actor.put.remote(str(key), result)
 
 
