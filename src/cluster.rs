@@ -17,7 +17,7 @@ use crate::actors::history::History;
 use crate::actors::store::{Links, Shelf, Store};
 use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
-    WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
+    Surroundings, WorkerEnvironment, WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
 };
 use crate::client::{CallbackGuard, Client};
 use crate::config::Config;
@@ -107,6 +107,36 @@ impl ClusterBuilder {
     #[must_use]
     pub fn workers(mut self, count: usize) -> Self {
         self.config.workers = count;
+        self
+    }
+
+    /// Has no worker threads at all: the thread that waits for a run, in a `_blocking` call, works on it
+    /// meanwhile, one task after the other. For debugging, and for tasks that must stay on their caller's
+    /// thread. What nobody waits for does not go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, graph};
+    ///
+    /// let cluster = Cluster::builder().inline().start()?;
+    /// let graph = graph! { "here" => (|| format!("{:?}", std::thread::current().id()),) };
+    /// let here = cluster.get_blocking(graph, "here")?.into_data::<String>().unwrap();
+    /// assert_eq!(here, format!("{:?}", std::thread::current().id()));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    #[must_use]
+    pub fn inline(mut self) -> Self {
+        self.config.inline = true;
+        self.config.workers = 1;
+        self
+    }
+
+    /// What is to be around the work of each worker's thread: the lock of another language's
+    /// interpreter, for instance. By default nothing.
+    #[must_use]
+    pub fn environment(mut self, environment: impl WorkerEnvironment) -> Self {
+        self.config.environment = Some(Arc::new(environment));
         self
     }
 
@@ -284,7 +314,9 @@ impl ClusterBuilder {
         let prices = !matches!(self.config.eviction, Eviction::Lru);
         let disk = Disk::new(self.config.disk.clone());
         let values = Shelf::new(memory, workers, disk, prices, Arc::clone(&history));
-        let crew = Arc::new(Crew::new(history));
+        let surroundings = Surroundings::new(self.config.environment.clone());
+        let inline = self.config.inline;
+        let crew = Arc::new(Crew::new(history, surroundings, inline));
         let runs = Arc::clone(&crew);
 
         let store_address = StoreActor::start_in_arbiter(&control.handle(), {
@@ -309,7 +341,7 @@ impl ClusterBuilder {
             let (registry, memory) = (registry_address.clone(), Arc::clone(values.memory()));
             move |context| {
                 let losses = context.address().recipient();
-                let settings = WorkerSettings { crew, memory, stack_size, threads, losses };
+                let settings = WorkerSettings { crew, memory, stack_size, inline, threads, losses };
                 // The builder waits for it, unless it gave up.
                 drop(sender.send(settings.clone()));
                 SchedulerActor::new(settings, registry, futures_address)

@@ -1,7 +1,9 @@
 //! Settings of a cluster, with their defaults. Plain data.
 
 use std::num::NonZero;
+use std::sync::Arc;
 
+use crate::actors::WorkerEnvironment;
 use crate::actors::callbacks::CallbackErrors;
 use crate::actors::history::HistorySettings;
 use crate::spill::{DiskSettings, Eviction, MemoryLimit, Thresholds};
@@ -12,6 +14,10 @@ pub(crate) struct Config {
     /// How many worker threads; by default one for each core that this process may use (affinity and
     /// container limits are respected).
     pub(crate) workers: usize,
+    /// True if there is one worker without a thread: whoever waits for a run works on it.
+    pub(crate) inline: bool,
+    /// What is around the work of a worker's thread.
+    pub(crate) environment: Option<Arc<dyn WorkerEnvironment>>,
     /// What happens when a hook fails.
     pub(crate) callback_errors: CallbackErrors,
     /// The stack of a worker's thread, in bytes: 8 MiB by default, as on the main thread. Memory is
@@ -33,6 +39,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+            inline: false,
+            environment: None,
             callback_errors: CallbackErrors::default(),
             stack_size: 8 << 20,
             memory_limit: Ok(MemoryLimit::default()),

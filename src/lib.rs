@@ -77,7 +77,7 @@ pub use actors::callbacks::{
 };
 pub use actors::history::{Event, Happening};
 pub use actors::store::{ObjectError, ObjectRef, Staying, StoreStats, StoredValue};
-pub use actors::{AskError, StateRef, WorkerStats};
+pub use actors::{AskError, StateRef, WorkerEnvironment, WorkerStats};
 pub use client::{
     CallbackGuard, Canceller, Client, Explanation, Request, RunHandle, TaskExplanation,
 };

@@ -25,14 +25,16 @@ pub use callbacks::CallbackRegistry;
 pub use scheduler::{SchedulerActor, WorkerStats};
 pub use state::{AskError, StateRef};
 pub use store::StoreActor;
-pub use worker::WorkerActor;
+pub use worker::{WorkerActor, WorkerEnvironment};
 
 pub(crate) use blocking::{block_on, is_arbiter_thread};
 pub(crate) use scheduler::{
     CancelRun, Close, Finished, PromisedObjects, ReadWorkerStats, Reply, StartWorkers, Submission,
     Submit,
 };
-pub(crate) use worker::{AsyncActor, Crew, WorkerSettings, is_worker_thread, wait_for};
+pub(crate) use worker::{
+    AsyncActor, Crew, Surroundings, WorkerSettings, is_worker_thread, wait_among, wait_for,
+};
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -14,7 +14,7 @@ use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, nex
 use crate::actors::worker::ActiveRun;
 use crate::actors::{
     Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
-    WorkerStats, block_on, is_arbiter_thread, wait_for,
+    WorkerStats, block_on, is_arbiter_thread, wait_among,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
@@ -157,7 +157,7 @@ impl Client {
     ) -> RunHandle {
         let (sender, receiver) = oneshot::channel();
         let (guard, run) = self.submit(plan, callbacks, policy, |_| Reply::Client(sender));
-        RunHandle::new(receiver, run, guard)
+        RunHandle::new(receiver, run, Weak::clone(&self.shared.crew), guard)
     }
 
     /// A request with settings of its own: retries, time limits, what a failure means, callbacks.
@@ -386,7 +386,7 @@ impl Client {
         if self.is_closed() {
             return Err(Kind::Closed.into());
         }
-        let value = |one: &ObjectRef| Ok(wait_for(one.maker(), one.wait())?);
+        let value = |one: &ObjectRef| Ok(wait_among(&self.shared.crew, one.maker(), one.wait())?);
         refs.iter().map(value).collect()
     }
 

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use actix::Addr;
@@ -13,7 +13,7 @@ use super::Client;
 use super::calls::refuse_on_arbiter;
 use crate::actors::callbacks::{CallbackId, Ending};
 use crate::actors::store::Maker;
-use crate::actors::{CancelRun, Finished, SchedulerActor, wait_for};
+use crate::actors::{CancelRun, Crew, Finished, SchedulerActor, wait_among};
 use crate::engine::{Gathering, Run, RunId, Status};
 use crate::error::{Error, Kind};
 use crate::graph::Results;
@@ -57,6 +57,8 @@ pub struct RunHandle {
     gathering: Option<Gathering>,
     /// The state of a run that has no hooks.
     run: Option<Arc<Run>>,
+    /// Who works on it, which may be who waits for it.
+    crew: Weak<Crew>,
     guard: Arc<CancelGuard>,
 }
 
@@ -64,9 +66,10 @@ impl RunHandle {
     pub(super) fn new(
         receiver: oneshot::Receiver<Result<Finished, Ending>>,
         run: Option<Arc<Run>>,
+        crew: Weak<Crew>,
         guard: Arc<CancelGuard>,
     ) -> Self {
-        Self { receiver, gathering: None, run, guard }
+        Self { receiver, gathering: None, run, crew, guard }
     }
 
     /// Cancels the run: nothing new of it starts, and who waits for it gets an error.
@@ -97,7 +100,8 @@ impl RunHandle {
     pub fn wait(self) -> Result<Results, Error> {
         refuse_on_arbiter("get")?;
         let run = self.guard.run;
-        wait_for(Some(run), self)
+        let crew = Weak::clone(&self.crew);
+        wait_among(&crew, Some(run), self)
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Graph {
     automatic: bool,
     /// The name in the last automatic key, which is most often that of the next one too.
     last_name: Arc<str>,
+    /// True if keys were declared that are not in the index.
+    unindexed: bool,
     /// Distinguishes this graph's nodes from those of others; given out on first use.
     tag: Option<u32>,
     /// The first mistake.
@@ -133,6 +135,13 @@ pub struct Node {
     pub(super) index: u32,
 }
 
+impl Node {
+    /// The node's number in its graph: nodes are numbered in the order in which their keys are first named.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 static NEXT_TAG: AtomicU32 = AtomicU32::new(0);
 
 impl Graph {
@@ -161,7 +170,7 @@ impl Graph {
             self.remember(GraphError::DuplicateKey(key.clone()));
         }
         let index = self.intern(hash, key);
-        self.define(index, node)
+        self.define_at(index, node)
     }
 
     /// Adds a task, literal or list under an automatic key: the function's name and a number.
@@ -171,7 +180,7 @@ impl Graph {
         self.automatic = true;
         let number = self.nodes.len() as u64;
         let index = self.push(Key::from(number), Entry::Undefined);
-        let node = self.define(index, node);
+        let node = self.define_at(index, node);
         let name = match &self.nodes[index as usize] {
             Entry::Call { func, .. } => func.name(),
             Entry::Literal(_) | Entry::Alias(_) | Entry::Undefined => "value",
@@ -183,7 +192,43 @@ impl Graph {
         node
     }
 
-    fn define<M>(&mut self, index: u32, node: impl Argument<M>) -> Node {
+    /// Gives a key a place in the graph, where [`define`](Self::define) says later what it stands for.
+    ///
+    /// For programs that number their keys themselves: nothing is hashed. The key must not be in the
+    /// graph yet, which is not checked. Nodes are numbered in the order in which their keys are first
+    /// named ([`Node::index`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Arg, Func, Graph, Plan, Task, Value};
+    ///
+    /// let mut graph = Graph::new();
+    /// let (x, y) = (graph.declare("x"), graph.declare("y"));
+    /// graph.define(y, Task::new(Func::new(|x: i64| x + 1), [Arg::from(x)]));
+    /// graph.define(x, Arg::Literal(Value::new(1_i64)));
+    /// assert_eq!((x.index(), y.index()), (0, 1));
+    /// let plan = Plan::new(graph, y)?;
+    /// assert_eq!(plan.node(plan.outputs()[0]), y);
+    /// # Ok::<(), mobula::GraphError>(())
+    /// ```
+    pub fn declare(&mut self, key: impl Into<Key>) -> Node {
+        self.unindexed = true;
+        let index = self.push(key.into(), Entry::Undefined);
+        Node { graph: self.tag(), index }
+    }
+
+    /// Defines what a declared key stands for.
+    pub fn define<M>(&mut self, node: Node, what: impl Argument<M>) {
+        match self.own(node) {
+            Ok(index) => {
+                self.define_at(index, what);
+            }
+            Err(mistake) => self.remember(mistake),
+        }
+    }
+
+    fn define_at<M>(&mut self, index: u32, node: impl Argument<M>) -> Node {
         let start = self.ops.len();
         let mut writer = Writer { graph: self, task: index, said: None };
         node.write(&mut writer);
@@ -285,7 +330,26 @@ impl Graph {
     pub(super) fn find(&self, key: &Key) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
         let found = self.index.find(hash, |index| self.keys[*index as usize] == *key);
-        found.copied().or_else(|| self.find_automatic(key))
+        let found = found.copied().or_else(|| self.find_automatic(key));
+        if found.is_some() || !self.unindexed {
+            return found;
+        }
+        let declared = self.keys.iter().position(|declared| declared == key)?;
+        u32::try_from(declared).ok()
+    }
+
+    /// Puts the declared keys into the index.
+    fn index_declared(&mut self) {
+        let (keys, hasher) = (&self.keys, &self.hasher);
+        for (at, key) in keys.iter().enumerate() {
+            let hash = hasher.hash_one(key);
+            if self.index.find(hash, |other| keys[*other as usize] == *key).is_none() {
+                let index = u32::try_from(at).expect("a graph has fewer than 2^32 keys");
+                self.index
+                    .insert_unique(hash, index, |other| hasher.hash_one(&keys[*other as usize]));
+            }
+        }
+        self.unindexed = false;
     }
 
     /// An automatic key ends with its own node index, so it is found without a table.
@@ -304,6 +368,11 @@ impl Graph {
         own.then_some(node.index).ok_or_else(|| GraphError::ForeignNode("the wanted keys".into()))
     }
 
+    /// The handle of a node of which there is one.
+    pub(super) fn node_at(&self, index: u32) -> Node {
+        Node { graph: self.tag.unwrap_or(u32::MAX), index }
+    }
+
     pub(super) fn mistake(&self) -> Option<&GraphError> {
         self.mistake.as_ref()
     }
@@ -318,6 +387,9 @@ impl Graph {
 
     /// The node index of a key; a key that is new becomes an undefined node.
     fn intern(&mut self, hash: u64, key: Key) -> u32 {
+        if self.unindexed {
+            self.index_declared();
+        }
         let keys = &self.keys;
         if let Some(index) = self.index.find(hash, |index| keys[*index as usize] == key) {
             return *index;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::compile::Compiled;
-use super::dag::{Entry, Graph, Op};
+use super::dag::{Entry, Graph, Node, Op};
 use super::error::GraphError;
 use super::fingerprint::{Fingerprint, fingerprints};
 use super::function::{CallError, Func, Input, Outcome};
@@ -157,6 +157,11 @@ impl Plan {
     /// The task's key.
     pub fn key(&self, task: TaskId) -> &Key {
         &self.graph.keys[self.nodes[task.index()] as usize]
+    }
+
+    /// The task's node in the graph.
+    pub fn node(&self, task: TaskId) -> Node {
+        self.graph.node_at(self.nodes[task.index()])
     }
 
     /// The task of a key, if the plan runs one for it.

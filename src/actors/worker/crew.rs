@@ -17,12 +17,13 @@
 //! else, because it may be the only one there is.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::super::history::History;
 use super::active::ActiveRun;
+use super::environment::Surroundings;
 use crate::engine::{RunId, WorkerId};
 
 /// What all workers of a cluster share.
@@ -37,6 +38,9 @@ pub(crate) struct Crew {
     /// Threads that wait inside a task.
     waiting: Mutex<Vec<Thread>>,
     history: Arc<History>,
+    surroundings: Surroundings,
+    /// In a cluster without threads of its own: held by the thread that is its worker just now.
+    seat: Option<Mutex<()>>,
     /// The origin of the clock that workers and those who watch them share.
     began: Instant,
 }
@@ -47,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Crew {
-    pub(crate) fn new(history: Arc<History>) -> Self {
+    pub(crate) fn new(history: Arc<History>, surroundings: Surroundings, inline: bool) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of the cluster's clock")]
         let began = Instant::now();
         Self {
@@ -57,6 +61,8 @@ impl Crew {
             sleeping: AtomicUsize::new(0),
             waiting: Mutex::default(),
             history,
+            surroundings,
+            seat: inline.then(Mutex::default),
             began,
         }
     }
@@ -64,6 +70,26 @@ impl Crew {
     /// How long the cluster has been there.
     pub(crate) fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// What the work of the workers is surrounded with.
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// True if there are no threads but those that wait.
+    pub(super) fn is_inline(&self) -> bool {
+        self.seat.is_some()
+    }
+
+    /// The right to be the worker of a cluster without threads of its own, if nobody has it.
+    pub(super) fn try_sit(&self) -> Option<MutexGuard<'_, ()>> {
+        let seat = self.seat.as_ref()?;
+        match seat.try_lock() {
+            Ok(seat) => Some(seat),
+            Err(TryLockError::Poisoned(seat)) => Some(seat.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What happened lately.

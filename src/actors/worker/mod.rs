@@ -7,6 +7,7 @@
 mod active;
 mod asynchronous;
 mod crew;
+mod environment;
 mod failing;
 mod limited;
 mod thread;
@@ -22,8 +23,10 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 pub(crate) use active::{ActiveRun, Hooks, Report};
 pub(crate) use asynchronous::{AsyncActor, ForgetRun};
 pub(crate) use crew::Crew;
+pub(crate) use environment::Surroundings;
+pub use environment::WorkerEnvironment;
 pub(crate) use failing::{asks_conditions, fail_task};
-pub(crate) use thread::{is_worker_thread, wait_for};
+pub(crate) use thread::{is_worker_thread, wait_among, wait_for};
 
 use super::store::sits_at;
 use crate::engine::{Memory, Ticket, WorkerId};
@@ -40,6 +43,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) memory: Arc<Memory>,
     /// The stack of a worker's thread, in bytes.
     pub(crate) stack_size: usize,
+    /// True if workers have no threads of their own: those who wait for runs work on them.
+    pub(crate) inline: bool,
     /// The threads that were started, to be waited for when the cluster ends.
     pub(crate) threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
     /// Hears of workers whose thread died.
@@ -70,6 +75,9 @@ impl Actor for WorkerActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(0); // What the scheduler says is never refused.
+        if self.settings.inline {
+            return; // Whoever waits for a run is this worker meanwhile.
+        }
         let worker =
             WorkerThread::new(self.id, Arc::clone(&self.settings.crew), Arc::clone(&self.stop));
         let (id, stop, actor) = (self.id, Arc::clone(&self.stop), context.address());

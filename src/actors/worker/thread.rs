@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::super::store::begins_at;
 use super::active::{ActiveRun, Report};
 use super::asynchronous::AwaitTask;
 use super::crew::Crew;
+use super::environment::Surroundings;
 use super::failing::{call_failed, fail_by_hook, fail_by_loss, fail_task};
 use super::limited;
 use crate::engine::{
@@ -50,6 +51,8 @@ pub(super) struct WorkerThread {
     refreshed: Cell<Duration>,
     /// The room in memory of those tasks of them that wait.
     lent: Cell<u64>,
+    /// What this worker saw of the runs that it did not join, where joining has a price.
+    watches: RefCell<Vec<(RunId, Watch)>>,
     began: Instant,
 }
 
@@ -73,6 +76,7 @@ impl WorkerThread {
             inside: RefCell::default(),
             refreshed: Cell::default(),
             lent: Cell::new(0),
+            watches: RefCell::default(),
             began,
         }
     }
@@ -82,11 +86,13 @@ impl WorkerThread {
         let this = Rc::new(self);
         CURRENT.set(Some(Rc::clone(&this)));
         let mut turn = 0;
-        while !this.is_stopped() {
-            if !this.work_on_next(&mut turn) {
-                this.find_work(&mut turn);
+        this.crew.surroundings().thread(&mut || {
+            while !this.is_stopped() {
+                if !this.work_a_spell(&mut turn) {
+                    this.find_work(&mut turn);
+                }
             }
-        }
+        });
         CURRENT.set(None);
     }
 
@@ -109,13 +115,51 @@ impl WorkerThread {
         self.stop.load(Ordering::Acquire)
     }
 
+    /// Works as long as there is something to do; false if there was nothing.
+    fn work_a_spell(&self, turn: &mut usize) -> bool {
+        let surroundings = self.crew.surroundings();
+        if surroundings.is_plain() {
+            return self.work_on_next(turn, Watch::default());
+        }
+        if !self.is_welcome() {
+            return false;
+        }
+        let mut found = false;
+        surroundings.work(&mut || {
+            // Who has come in takes what there is.
+            while !self.is_stopped() && self.work_on_next(turn, Watch::eager()) {
+                found = true;
+                if !surroundings.goes_on() {
+                    break;
+                }
+            }
+        });
+        found
+    }
+
+    /// Whether there is work, and this worker may begin a spell for it.
+    fn is_welcome(&self) -> bool {
+        let (_, runs) = self.crew.runs();
+        let has_work = runs.iter().any(|active| active.run.has_work_for(self.id));
+        let now = self.now();
+        has_work
+            && self.crew.surroundings().admits(|| {
+                let watches = &mut *self.watches.borrow_mut();
+                watches.retain(|(id, _)| runs.iter().any(|active| active.run.id() == *id));
+                runs.iter().any(|active| {
+                    let watch = watch_of(watches, active.run.id());
+                    Surroundings::joining_pays(&active.run, self.id, watch, now)
+                })
+            })
+    }
+
     /// Works on the next run, in turn, that has a task for this worker; false if none has.
-    fn work_on_next(&self, turn: &mut usize) -> bool {
+    fn work_on_next(&self, turn: &mut usize, watch: Watch) -> bool {
         let (version, runs) = self.crew.runs();
         for offset in 0..runs.len() {
             let at = (*turn + offset) % runs.len();
             let active = &runs[at];
-            if let Some(ticket) = self.first_task(&active.run, Watch::default()) {
+            if let Some(ticket) = self.first_task(&active.run, watch) {
                 self.work(active, ticket, version, runs.len() > 1);
                 *turn = at + 1;
                 return true;
@@ -126,10 +170,12 @@ impl WorkerThread {
 
     fn first_task(&self, run: &Run, mut watch: Watch) -> Option<Ticket> {
         let own = || run.is_running().then(|| run.next(self.id)).flatten();
-        own().or_else(|| {
-            let takes = run.is_running() && run.available_to(self.id) > 0;
-            takes.then(|| run.take_from_others(self.id, &mut watch, self.now())).flatten()
-        })
+        own()
+            .or_else(|| {
+                let takes = run.is_running() && run.available_to(self.id) > 0;
+                takes.then(|| run.take_from_others(self.id, &mut watch, self.now())).flatten()
+            })
+            .or_else(|| (!self.crew.surroundings().is_plain()).then(|| self.lose_patience(run))?)
     }
 
     /// Looks around until there is work, then sleeps until woken.
@@ -141,6 +187,13 @@ impl WorkerThread {
             let from = self.now();
             while self.now().saturating_sub(from) < LOOKING_AROUND && self.crew.version() == version
             {
+                if !self.crew.surroundings().is_plain() {
+                    if self.is_welcome() {
+                        return;
+                    }
+                    std::hint::spin_loop();
+                    continue;
+                }
                 for (active, watch) in runs.iter().zip(&mut watches) {
                     let run = &active.run;
                     if run.is_running()
@@ -170,16 +223,14 @@ impl WorkerThread {
                 std::thread::park();
                 break;
             }
+            if !self.crew.surroundings().is_plain() && self.is_welcome() {
+                break;
+            }
             let found = runs.iter().find_map(|active| {
                 let run = &active.run;
-                let at = watches.iter().position(|(id, _)| *id == run.id()).unwrap_or_else(|| {
-                    watches.push((run.id(), Watch::default()));
-                    watches.len() - 1
-                });
-                let ticket = run
-                    .is_running()
+                let ticket = (run.is_running() && self.crew.surroundings().is_plain())
                     .then(|| {
-                        let watch = &mut watches[at].1;
+                        let watch = watch_of(&mut watches, run.id());
                         run.next(self.id)
                             .or_else(|| run.take_from_others(self.id, watch, self.now()))
                             .or_else(|| self.lose_patience(run))
@@ -227,9 +278,9 @@ impl WorkerThread {
 
     fn work_in_turn(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
         let run = &*active.run;
-        if run.task_time().is_none() && self.crew.anybody_sleeps() && run.sharing_pays(self.id) {
+        if run.task_time().is_none() {
             // Nobody knows yet how long a task takes, so the first one must not be waited for.
-            self.crew.wake_one();
+            self.share(run);
         }
         let mut pace = Pace::new(self.look());
         let mut next = Some(first);
@@ -271,7 +322,8 @@ impl WorkerThread {
                 self.note(run, task, tasks, elapsed);
                 self.share(run);
                 let waited_for = several || self.crew.version() != version;
-                if (waited_for && pace.turn_is_over()) || self.is_stopped() {
+                let turn_is_over = waited_for && pace.turn_is_over();
+                if turn_is_over || self.is_stopped() || !self.crew.surroundings().goes_on() {
                     if let Some(ticket) = next {
                         run.put_back(self.id, ticket);
                     }
@@ -301,7 +353,8 @@ impl WorkerThread {
     /// Wakes somebody if there is work for two.
     #[inline]
     fn share(&self, run: &Run) {
-        if self.crew.anybody_sleeps() && run.sharing_pays(self.id) {
+        let surroundings = self.crew.surroundings();
+        if self.crew.anybody_sleeps() && surroundings.sharing_pays(run, self.id) {
             self.crew.wake_one();
         }
     }
@@ -460,7 +513,12 @@ impl WorkerThread {
         let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
         lend(&|memory| memory.lend(more));
         self.lent.set(self.lent.get() + more);
-        let output = block_on(future, || self.help(run));
+        let mut output = None;
+        let mut future = Some(future);
+        self.crew.surroundings().wait(&mut || {
+            output = future.take().map(|future| block_on(future, || self.help(run)));
+        });
+        let output = output.expect("an environment calls what it is given");
         self.lent.set(self.lent.get() - more);
         lend(&|memory| memory.take_back(more));
         output
@@ -487,12 +545,25 @@ impl WorkerThread {
         });
         drop(runs);
         if let Some((active, ticket)) = task {
-            return self.work(&active, ticket, version, true);
+            let mut ticket = Some(ticket);
+            return self.crew.surroundings().work(&mut || {
+                if let Some(ticket) = ticket.take() {
+                    self.work(&active, ticket, version, true);
+                }
+            });
         }
         self.crew.waits();
         std::thread::park_timeout(NAP.0);
         self.crew.waits_no_more();
     }
+}
+
+fn watch_of(watches: &mut Vec<(RunId, Watch)>, run: RunId) -> &mut Watch {
+    let at = watches.iter().position(|(id, _)| *id == run).unwrap_or_else(|| {
+        watches.push((run, Watch::default()));
+        watches.len() - 1
+    });
+    &mut watches[at].1
 }
 
 /// The `posttask` hooks of a task, unless the run is over already.
@@ -524,4 +595,20 @@ pub(crate) fn wait_for<F: Future>(run: Option<RunId>, future: F) -> F::Output {
         Some(worker) => worker.wait_inside(run, future),
         None => block_on(future, std::thread::park),
     }
+}
+
+/// As [`wait_for`], for a run of `crew`: where workers have no threads, this thread is the worker
+/// meanwhile, unless another one is.
+pub(crate) fn wait_among<F: Future>(crew: &Weak<Crew>, run: Option<RunId>, future: F) -> F::Output {
+    let inline = crew.upgrade().filter(|crew| crew.is_inline() && !is_worker_thread());
+    let Some(crew) = inline else { return wait_for(run, future) };
+    let worker = Rc::new(WorkerThread::new(WorkerId(0), Arc::clone(&crew), Arc::default()));
+    block_on(future, || {
+        let Some(_seat) = crew.try_sit() else {
+            return std::thread::park_timeout(NAP.0);
+        };
+        CURRENT.set(Some(Rc::clone(&worker)));
+        worker.help(run);
+        CURRENT.set(None);
+    })
 }

@@ -90,17 +90,55 @@ impl Run {
         None
     }
 
+    /// True if `worker` could get a task here, from its own lane or from elsewhere.
+    pub fn has_work_for(&self, worker: WorkerId) -> bool {
+        let own = self.lanes[worker.index()].available();
+        self.is_running() && (own > 0 || self.available_to(worker) > 0)
+    }
+
+    /// True if there is a task that `worker` can have at once, or that is worth taking from those who are
+    /// at work. `cost` is what joining them costs; `watch` is what the worker saw when it was here before;
+    /// `now` is any clock that goes on.
+    pub fn joining_pays(
+        &self,
+        worker: WorkerId,
+        watch: &mut Watch,
+        now: Duration,
+        cost: Duration,
+    ) -> bool {
+        let stalled = watch.stalled(self, now);
+        if self.lanes[worker.index()].available() > 0 {
+            return true;
+        }
+        let available = self.available_to(worker);
+        let long = |time: Duration| time.saturating_mul(available) >= cost;
+        available > 0
+            && (self.started() == 0 || stalled >= cost || self.task_time().is_some_and(long))
+    }
+
     /// True if what lies in the worker's lane is worth waking somebody for.
     #[inline]
     pub fn sharing_pays(&self, worker: WorkerId) -> bool {
         /// What waking a sleeping thread costs, both sides together.
         const WAKING: Duration = Duration::from_micros(15);
         let available = self.lanes[worker.index()].available();
-        match self.task_time() {
-            _ if available == 0 => self.unclaimed() > 0,
-            None => true,
-            Some(time) => time.saturating_mul(available.saturating_add(self.unclaimed())) >= WAKING,
+        if available == 0 {
+            return self.unclaimed() > 0;
         }
+        self.is_worth(available.saturating_add(self.unclaimed()), WAKING)
+    }
+
+    /// As [`sharing_pays`](Self::sharing_pays), if having somebody join costs `cost`.
+    #[inline]
+    pub fn sharing_pays_at(&self, worker: WorkerId, cost: Duration) -> bool {
+        let available = self.lanes[worker.index()].available();
+        self.is_worth(available.saturating_add(self.unclaimed()), cost)
+    }
+
+    /// True if so many tasks take at least `cost`, as far as anybody knows.
+    #[inline]
+    fn is_worth(&self, tasks: u32, cost: Duration) -> bool {
+        tasks > 0 && self.task_time().is_none_or(|time| time.saturating_mul(tasks) >= cost)
     }
 
     /// The best of `task`, the lane and the unclaimed roots; `task` stays in the lane if it is not it.

@@ -1,0 +1,1 @@
+"""Mobula: task graphs on a system of actors."""

@@ -1,0 +1,46 @@
+"""What can go wrong beside the errors of tasks, which come as they were raised."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ActorDiedError",
+    "ClusterClosedError",
+    "GetTimeoutError",
+    "MobulaError",
+    "RunCancelledError",
+    "TaskTimeoutError",
+    "ValueLostError",
+    "WorkerLostError",
+]
+
+
+class MobulaError(Exception):
+    """The base class of all errors that are Mobula's own."""
+
+
+class RunCancelledError(MobulaError):
+    """The run was cancelled: by an interrupt, by `shutdown`, or because nobody wanted it any more."""
+
+
+class ClusterClosedError(MobulaError):
+    """The workers have been shut down."""
+
+
+class TaskTimeoutError(MobulaError, TimeoutError):
+    """A task took longer than it may."""
+
+
+class GetTimeoutError(MobulaError, TimeoutError):
+    """A value was not there in time; it is still being made."""
+
+
+class ValueLostError(MobulaError):
+    """A value that was moved to disk cannot be read back, and cannot be made again."""
+
+
+class WorkerLostError(MobulaError):
+    """The worker of a task died, too often to try again."""
+
+
+class ActorDiedError(MobulaError):
+    """The actor was killed, or the workers have been shut down."""

@@ -1,0 +1,156 @@
+//! How errors become exceptions.
+//!
+//! The error of a task, a hook or an actor is the user's own exception, with its traceback. Everything
+//! else is one of the classes of `mobula.exceptions`, with the message of the crate.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mobula::{BoxError, Cause, Error, GraphError, Value};
+use pyo3::exceptions::{PyKeyError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use crate::task::{Call, Shared};
+
+/// The exception that a task, a hook or a method of an actor has raised.
+#[derive(Debug)]
+pub(crate) struct TaskError {
+    exception: Option<PyErr>,
+    /// What the exception says, as it can be read without the interpreter.
+    text: String,
+    /// To repeat the call where it can be looked at; taken by who does.
+    call: Mutex<Option<FailedCall>>,
+}
+
+/// A call that has failed.
+pub(crate) struct FailedCall {
+    pub(crate) call: Call,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inputs: Vec<Value>,
+}
+
+impl fmt::Debug for FailedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailedCall").finish_non_exhaustive()
+    }
+}
+
+impl TaskError {
+    pub(crate) fn new(py: Python<'_>, exception: PyErr) -> Self {
+        let text = says(py, &exception);
+        Self { exception: Some(exception), text, call: Mutex::default() }
+    }
+
+    pub(crate) fn interpreter_ended() -> Self {
+        let text = "the Python interpreter has ended".to_owned();
+        Self { exception: None, text, call: Mutex::default() }
+    }
+
+    pub(crate) fn with_call(self, call: Call, shared: Arc<Shared>, inputs: Vec<Value>) -> Self {
+        let call = Mutex::new(Some(FailedCall { call, shared, inputs }));
+        Self { call, ..self }
+    }
+
+    pub(crate) fn take_call(&self) -> Option<FailedCall> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The exception that was raised: the very object.
+    pub(crate) fn exception(&self, py: Python<'_>) -> PyErr {
+        match &self.exception {
+            Some(exception) => exception.clone_ref(py),
+            None => PyRuntimeError::new_err(self.text.clone()),
+        }
+    }
+
+    pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
+        self.exception(py)
+    }
+}
+
+/// The type of an exception and its message, as the last line of a traceback.
+fn says(py: Python<'_>, exception: &PyErr) -> String {
+    let name = exception
+        .get_type(py)
+        .name()
+        .map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
+    match exception.value(py).str() {
+        Ok(text) if text.is_empty().unwrap_or(false) => name,
+        Ok(text) => format!("{name}: {text}"),
+        Err(_) => name,
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+fn as_task_error(error: &BoxError) -> Option<&TaskError> {
+    error.downcast_ref::<TaskError>()
+}
+
+/// The user's exception behind an error, if there is one.
+pub(crate) fn task_error_of(error: &Error) -> Option<&TaskError> {
+    if let Cause::Hook { error, .. } = &error.as_failure()?.cause {
+        return as_task_error(error);
+    }
+    error.task_error().and_then(as_task_error)
+}
+
+/// The exception for an error.
+pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    if let Some(raised) = task_error_of(error) {
+        let exception = raised.exception(py);
+        if let Some(Cause::Hook { callback, hook, .. }) =
+            error.as_failure().map(|failure| &failure.cause)
+        {
+            let at = error.key().map_or_else(String::new, |key| format!(" of task {key:?}"));
+            note(py, &exception, &format!("raised in hook `{hook}` of callback {callback}{at}"));
+        }
+        return exception;
+    }
+    if let Some(wrong) = error.as_graph_error() {
+        return match wrong {
+            GraphError::MissingKey { .. } => PyKeyError::new_err(wrong.to_string()),
+            _ => PyRuntimeError::new_err(wrong.to_string()),
+        };
+    }
+    let class = if error.is_cancelled() {
+        "RunCancelledError"
+    } else if error.is_closed() {
+        "ClusterClosedError"
+    } else if error.is_timeout() {
+        "TaskTimeoutError"
+    } else if error.is_lost() {
+        "ValueLostError"
+    } else if error.is_worker_lost() {
+        "WorkerLostError"
+    } else {
+        "MobulaError"
+    };
+    ours(py, class, error.to_string())
+}
+
+/// An exception of `mobula.exceptions`.
+pub(crate) fn ours(py: Python<'_>, class: &str, message: String) -> PyErr {
+    let class = py.import("mobula.exceptions").and_then(|module| module.getattr(class));
+    match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
+        Ok(class) => PyErr::from_type(class, message),
+        Err(error) => error,
+    }
+}
+
+/// Adds a line to what is shown of an exception, where Python can do that (3.11 and later).
+fn note(py: Python<'_>, exception: &PyErr, line: &str) {
+    let value = exception.value(py);
+    if let Ok(add_note) = value.getattr("add_note")
+        && let Err(error) = add_note.call1((line,))
+    {
+        log::debug!("an exception takes no note: {error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! [`Object`]: a Python object as the value of a task.
+//!
+//! A value may be dropped anywhere: in a worker that is inside the interpreter, or on a thread that never
+//! was. Dropping a Python object can call any code of a user, which must not happen while the scheduler
+//! holds a lock of its own. So no object is released where its value is dropped: it goes onto a list,
+//! and the list is emptied where nothing is held: by the worker before its next call, or by a thread
+//! that does nothing else.
+
+use std::cell::RefCell;
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::thread::Thread;
+
+use mobula::Value;
+use mobula::value::Codec;
+use pyo3::prelude::*;
+
+use crate::{interpreter, pickle, size};
+
+/// A Python object that tasks hand to each other.
+///
+/// The object is there until the value is dropped.
+pub(crate) struct Object(Option<Py<PyAny>>);
+
+thread_local! {
+    /// What was dropped on this worker's thread since its last call.
+    static DROPPED_HERE: RefCell<Vec<Py<PyAny>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was dropped elsewhere.
+static DROPPED: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+
+/// The thread that releases what was dropped elsewhere.
+static RELEASER: OnceLock<Thread> = OnceLock::new();
+
+impl Object {
+    pub(crate) fn new(object: Py<PyAny>) -> Self {
+        Self(Some(object))
+    }
+
+    /// The object as a value, with the size that it says it has.
+    pub(crate) fn value(object: Bound<'_, PyAny>) -> Value {
+        let bytes = size::of(&object);
+        Self::value_of_size(object.unbind(), bytes)
+    }
+
+    /// The object as a value that counts as nothing: it is not the scheduler's alone.
+    pub(crate) fn literal(object: Py<PyAny>) -> Value {
+        Value::with_bytes(Self::new(object), 0)
+    }
+
+    pub(crate) fn value_of_size(object: Py<PyAny>, bytes: usize) -> Value {
+        Value::with_codec(Self::new(object), bytes, Codec::new(pickle::encode, pickle::decode))
+    }
+
+    pub(crate) fn get(&self) -> &Py<PyAny> {
+        self.0.as_ref().expect("only `drop` takes the object")
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        let Some(object) = self.0.take() else { return };
+        if interpreter::is_in_spell() {
+            // Without the list the thread is ending, and the object stays.
+            let put = DROPPED_HERE.try_with(|list| match list.try_borrow_mut() {
+                Ok(mut list) => list.push(object),
+                Err(_) => put_elsewhere(object),
+            });
+            if let Err(error) = put {
+                log::debug!("an object outlives its thread: {error}");
+            }
+        } else {
+            put_elsewhere(object);
+        }
+    }
+}
+
+fn put_elsewhere(object: Py<PyAny>) {
+    let mut dropped = DROPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_first = dropped.is_empty();
+    dropped.push(object);
+    drop(dropped);
+    if is_first && let Some(releaser) = RELEASER.get() {
+        releaser.unpark();
+    }
+}
+
+/// Releases what was dropped on this worker's thread. Nothing of the scheduler may be locked.
+pub(crate) fn release_here(_: Python<'_>) {
+    // What is released may drop more.
+    while let Some(object) = DROPPED_HERE.with_borrow_mut(Vec::pop) {
+        drop(object);
+    }
+}
+
+/// Releases what was dropped where the interpreter was not.
+pub(crate) fn release_elsewhere(_: Python<'_>) {
+    loop {
+        let dropped = std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner));
+        if dropped.is_empty() {
+            return;
+        }
+        drop(dropped);
+    }
+}
+
+/// Starts the thread that releases objects, once a process.
+pub(crate) fn start_releaser() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let body = || loop {
+            std::thread::park();
+            if Python::try_attach(release_elsewhere).is_none() {
+                return; // The interpreter has ended, and with it all objects.
+            }
+        };
+        match std::thread::Builder::new().name("mobula-releaser".to_owned()).spawn(body) {
+            Ok(handle) => {
+                if RELEASER.set(handle.thread().clone()).is_ok() {
+                    handle.thread().unpark();
+                }
+            }
+            Err(error) => log::error!("no thread to release objects can be had: {error}"),
+        }
+    });
+}

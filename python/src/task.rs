@@ -1,0 +1,298 @@
+//! [`PyTask`]: a Python call as the function of a task.
+//!
+//! Arguments are put together here, from the values of other tasks and from what stands in the graph,
+//! and the function is called directly; Dask's own task objects are not called. So a traceback begins
+//! with the user's function.
+
+use std::sync::Arc;
+
+use mobula::{CallError, Function, Input, Outcome};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PySet, PyTuple};
+
+use crate::context::Context;
+use crate::errors::TaskError;
+use crate::object::{self, Object};
+
+/// What the tasks of one run have in common.
+pub(crate) struct Shared {
+    pub(crate) context: Context,
+    /// Runs the calls, if the caller has given one: a function of a callable and its arguments.
+    pub(crate) pool: Option<Py<PyAny>>,
+    /// The type of a reference to another task, as it stands among arguments.
+    pub(crate) reference: Py<PyAny>,
+    /// True if an error brings its call along, to be repeated where it can be looked at.
+    pub(crate) keeps_calls: bool,
+}
+
+/// A call, with what is known of it before the run.
+pub(crate) struct PyTask {
+    pub(crate) call: Call,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What is called with what.
+pub(crate) enum Call {
+    /// The function, with the values of other tasks alone.
+    Plain(Py<PyAny>),
+    /// The function, with arguments of which some are references to other tasks.
+    Flat { function: Py<PyAny>, arguments: Py<PyTuple> },
+    /// The function, with arguments that must be put together, and keywords.
+    Nested(Box<Nested>),
+    /// The value of another task under a name of its own.
+    Same,
+}
+
+/// A call whose arguments are put together from parts.
+pub(crate) struct Nested {
+    pub(crate) function: Py<PyAny>,
+    pub(crate) arguments: Vec<Part>,
+    pub(crate) keywords: Vec<(Py<PyAny>, Part)>,
+}
+
+/// Something among the arguments of a call.
+pub(crate) enum Part {
+    /// The value of the next task among those that the call needs.
+    Input,
+    Literal(Py<PyAny>),
+    List(Vec<Part>),
+    Tuple(Vec<Part>),
+    Set(Vec<Part>),
+    /// Keys and values in turn.
+    Dict(Vec<Part>),
+    Call(Box<Nested>),
+    /// An object that evaluates itself, given a dictionary of the values that it needs; the keys of
+    /// which, in the order of the inputs.
+    Itself(Py<PyAny>, Vec<Py<PyAny>>),
+}
+
+/// The values of the tasks that a call needs, in order.
+struct Values<'a, 'i, 'py> {
+    py: Python<'py>,
+    left: std::slice::Iter<'a, Input<'i>>,
+}
+
+impl<'py> Values<'_, '_, 'py> {
+    fn next(&mut self) -> PyResult<Bound<'py, PyAny>> {
+        let input = self.left.next().expect("a call was given what it asked for");
+        object_of(self.py, input)
+    }
+}
+
+fn object_of<'py>(py: Python<'py>, input: &Input<'_>) -> PyResult<Bound<'py, PyAny>> {
+    let value = input.value();
+    let object = value.downcast_ref::<Object>().ok_or_else(|| {
+        let message = format!("a value of type {} is no Python object", value.type_name());
+        pyo3::exceptions::PyTypeError::new_err(message)
+    })?;
+    Ok(object.get().bind(py).clone())
+}
+
+impl Nested {
+    fn call<'py>(
+        &self,
+        values: &mut Values<'_, '_, 'py>,
+        call: &mut dyn FnMut(
+            &Bound<'py, PyAny>,
+            Vec<Bound<'py, PyAny>>,
+            Option<&Bound<'py, PyDict>>,
+        ) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = all(&self.arguments, values)?;
+        let keywords = if self.keywords.is_empty() {
+            None
+        } else {
+            let keywords = PyDict::new(values.py);
+            for (name, part) in &self.keywords {
+                keywords.set_item(name, part.value(values)?)?;
+            }
+            Some(keywords)
+        };
+        call(self.function.bind(values.py), arguments, keywords.as_ref())
+    }
+}
+
+fn all<'py>(parts: &[Part], values: &mut Values<'_, '_, 'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    parts.iter().map(|part| part.value(values)).collect()
+}
+
+impl Part {
+    fn value<'py>(&self, values: &mut Values<'_, '_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let py = values.py;
+        match self {
+            Self::Input => values.next(),
+            Self::Literal(literal) => Ok(literal.bind(py).clone()),
+            Self::List(parts) => Ok(PyList::new(py, all(parts, values)?)?.into_any()),
+            Self::Tuple(parts) => Ok(PyTuple::new(py, all(parts, values)?)?.into_any()),
+            Self::Set(parts) => Ok(PySet::new(py, all(parts, values)?)?.into_any()),
+            Self::Dict(parts) => {
+                let dict = PyDict::new(py);
+                for pair in parts.chunks_exact(2) {
+                    let key = pair[0].value(values)?;
+                    dict.set_item(key, pair[1].value(values)?)?;
+                }
+                Ok(dict.into_any())
+            }
+            Self::Call(nested) => nested.call(values, &mut |function, arguments, keywords| {
+                function.call(PyTuple::new(py, arguments)?, keywords)
+            }),
+            Self::Itself(object, keys) => {
+                let needed = PyDict::new(py);
+                for key in keys {
+                    needed.set_item(key, values.next()?)?;
+                }
+                object.bind(py).call1((needed,))
+            }
+        }
+    }
+}
+
+impl PyTask {
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &[Input<'_>],
+    ) -> Result<Bound<'py, PyAny>, TaskError> {
+        let mut values = Values { py, left: inputs.iter() };
+        let mut call = |function: &Bound<'py, PyAny>,
+                        arguments: Vec<Bound<'py, PyAny>>,
+                        keywords: Option<&Bound<'py, PyDict>>| {
+            self.shared.call(function, arguments, keywords)
+        };
+        let answer = match &self.call {
+            Call::Same => values.next(),
+            Call::Plain(function) => inputs
+                .iter()
+                .map(|input| object_of(py, input))
+                .collect::<PyResult<Vec<_>>>()
+                .and_then(|arguments| call(function.bind(py), arguments, None)),
+            Call::Flat { function, arguments } => self
+                .filled(arguments.bind(py), &mut values)
+                .and_then(|arguments| call(function.bind(py), arguments, None)),
+            Call::Nested(nested) => nested.call(&mut values, &mut call),
+        };
+        answer.map_err(|error| self.error(py, error, inputs))
+    }
+
+    /// The arguments, with the values of other tasks in place of the references to them.
+    fn filled<'py>(
+        &self,
+        arguments: &Bound<'py, PyTuple>,
+        values: &mut Values<'_, '_, 'py>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let reference = self.shared.reference.bind(values.py);
+        let fill = |argument: Bound<'py, PyAny>| {
+            if argument.get_type().is(reference) { values.next() } else { Ok(argument) }
+        };
+        arguments.iter().map(fill).collect()
+    }
+
+    /// The error of the task; with what is needed to repeat its call, if somebody wants to.
+    #[cold]
+    fn error(&self, py: Python<'_>, error: PyErr, inputs: &[Input<'_>]) -> TaskError {
+        let error = TaskError::new(py, error);
+        if !self.shared.keeps_calls {
+            return error;
+        }
+        let inputs = inputs.iter().map(|input| input.value().clone()).collect();
+        error.with_call(self.call.clone_ref(py), Arc::clone(&self.shared), inputs)
+    }
+}
+
+impl Shared {
+    fn call<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        arguments: Vec<Bound<'py, PyAny>>,
+        keywords: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(pool) = &self.pool else {
+            return self.context.call(function, arguments, keywords);
+        };
+        let py = function.py();
+        let keywords = keywords.cloned().unwrap_or_else(|| PyDict::new(py));
+        pool.bind(py).call1((function, PyTuple::new(py, arguments)?, keywords))
+    }
+}
+
+impl Function for PyTask {
+    fn name(&self) -> &'static str {
+        "a Python function"
+    }
+
+    fn arity(&self) -> Option<usize> {
+        None
+    }
+
+    fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, CallError> {
+        let failed = |error: TaskError| CallError::Failed(Box::new(error));
+        if matches!(self.call, Call::Same) {
+            return Ok(Outcome::Ready(inputs[0].take()));
+        }
+        let answer = Python::try_attach(|py| {
+            object::release_here(py);
+            let answer = self.evaluate(py, inputs)?;
+            Ok(Outcome::Ready(Object::value(answer)))
+        });
+        answer.unwrap_or_else(|| Err(TaskError::interpreter_ended())).map_err(failed)
+    }
+}
+
+impl Call {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Plain(function) => Self::Plain(function.clone_ref(py)),
+            Self::Flat { function, arguments } => {
+                Self::Flat { function: function.clone_ref(py), arguments: arguments.clone_ref(py) }
+            }
+            Self::Nested(nested) => Self::Nested(Box::new(nested.clone_ref(py))),
+            Self::Same => Self::Same,
+        }
+    }
+}
+
+impl Nested {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        let copies = |parts: &[Part]| parts.iter().map(|part| part.clone_ref(py)).collect();
+        let keywords = self.keywords.iter();
+        Self {
+            function: self.function.clone_ref(py),
+            arguments: copies(&self.arguments),
+            keywords: keywords
+                .map(|(name, part)| (name.clone_ref(py), part.clone_ref(py)))
+                .collect(),
+        }
+    }
+}
+
+impl Part {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        let copies = |parts: &[Self]| parts.iter().map(|part| part.clone_ref(py)).collect();
+        match self {
+            Self::Input => Self::Input,
+            Self::Literal(literal) => Self::Literal(literal.clone_ref(py)),
+            Self::List(parts) => Self::List(copies(parts)),
+            Self::Tuple(parts) => Self::Tuple(copies(parts)),
+            Self::Set(parts) => Self::Set(copies(parts)),
+            Self::Dict(parts) => Self::Dict(copies(parts)),
+            Self::Call(nested) => Self::Call(Box::new(nested.clone_ref(py))),
+            Self::Itself(object, keys) => Self::Itself(
+                object.clone_ref(py),
+                keys.iter().map(|key| key.clone_ref(py)).collect(),
+            ),
+        }
+    }
+}
+
+/// Calls once more what has failed, on this thread.
+pub(crate) fn repeat(
+    py: Python<'_>,
+    call: Call,
+    shared: Arc<Shared>,
+    inputs: &[mobula::Value],
+) -> PyResult<Py<PyAny>> {
+    let inputs: Vec<Input<'_>> = inputs.iter().map(Input::Shared).collect();
+    let task = PyTask { call, shared };
+    let answer = task.evaluate(py, &inputs);
+    answer.map(Bound::unbind).map_err(|error| error.into_exception(py))
+}
