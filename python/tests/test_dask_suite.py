@@ -1,7 +1,7 @@
-"""The comparison with Dask's own tests: what it calls different, unsteady and good, on a small tree of tests.
+"""The comparison with Dask's own tests: what it calls different, unsteady and good.
 
-The tree stands in for the tests of an installed Dask; threads are compared with Dask's inline scheduler, so that the
-outcomes are known. Nothing of Mobula runs here.
+A small tree of tests stands in for the tests of an installed Dask; threads are compared with Dask's
+inline scheduler, so that the outcomes are known. Nothing of Mobula runs here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 
-TESTS = '''
+TESTS = """
 import os, pathlib, threading
 import dask
 import pytest
@@ -51,13 +51,13 @@ def test_known():
 @pytest.mark.slow
 def test_slow():
     assert False
-'''
+"""
 
 
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOOLS))
-    for name in ("dask_suite", "suite_process"):
+    for name in ("dask_suite", "suite_groups", "suite_process"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -66,6 +66,7 @@ def test_the_comparison_tells_what_is_different(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import dask_suite
+    import suite_groups
 
     monkeypatch.setattr(dask_suite, "TARGET", tmp_path / "target")
     tests = tmp_path / "dask" / "tests"
@@ -77,6 +78,7 @@ def test_the_comparison_tells_what_is_different(
         scheduler="sync",
         only_by_name=False,
         runslow=False,
+        once=False,
         fresh=False,
         timeout=30.0,
         jobs=2,
@@ -84,8 +86,8 @@ def test_the_comparison_tells_what_is_different(
     suite = dask_suite.Suite(arguments, tmp_path, "0.0")
     file = "dask/tests/test_order.py"
     suite.exclusions = [
-        dask_suite.Exclusion(f"{file}::test_excluded[*]", "both of them, and one passes"),
-        dask_suite.Exclusion(f"{file}::test_gone", "it is no more"),
+        suite_groups.Exclusion(f"{file}::test_excluded[*]", "both of them, and one passes"),
+        suite_groups.Exclusion(f"{file}::test_gone", "it is no more"),
     ]
     (group,) = suite.groups()
     suite.run([group])
@@ -122,6 +124,8 @@ def test_a_test_that_no_timeout_can_end_is_named(tmp_path: Path) -> None:
 
     (tmp_path / "test_deep.py").write_text(
         "import signal, threading\n"
+        "def test_ends_by_the_timeout():\n"
+        "    threading.Event().wait()\n"
         "def test_hangs():\n"
         "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n"
         "    threading.Event().wait()\n"
@@ -129,9 +133,12 @@ def test_a_test_that_no_timeout_can_end_is_named(tmp_path: Path) -> None:
         "    pass\n",
         encoding="utf-8",
     )
-    run = SuiteRun("deep", "threads", ["test_deep.py"], tmp_path, tmp_path / "out", timeout=1.0, grace=9.0)
+    run = SuiteRun(
+        "deep", "threads", ["test_deep.py"], tmp_path, tmp_path / "out", timeout=1.0, grace=9.0
+    )
     outcomes = run.outcomes()
     assert {test: outcome.outcome for test, outcome in outcomes.items()} == {
+        "test_deep.py::test_ends_by_the_timeout": "hang",
         "test_deep.py::test_hangs": "hang",
         "test_deep.py::test_after": "passed",
     }
@@ -140,11 +147,11 @@ def test_a_test_that_no_timeout_can_end_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tools")
 def test_a_test_file_without_a_group_is_an_error(tmp_path: Path) -> None:
-    import dask_suite
+    import suite_groups
+    import suite_process
 
     stray = tmp_path / "dask" / "novelty" / "tests"
     stray.mkdir(parents=True)
     (stray / "test_stray.py").touch()
-    arguments = argparse.Namespace(groups=[], quick=False, scheduler="sync")
-    with pytest.raises(dask_suite.SuiteError, match="test_stray.py belongs to no group"):
-        dask_suite.Suite(arguments, tmp_path, "0.0").groups()
+    with pytest.raises(suite_process.SuiteError, match=r"test_stray\.py belongs to no group"):
+        suite_groups.wanted_groups(tmp_path, ["order"], quick=False, options=[])

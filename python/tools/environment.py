@@ -1,12 +1,13 @@
-"""Makes a virtual environment that holds Dask, the test requirements and Mobula's package, built from this tree.
+"""Makes a virtual environment with Dask, the test requirements and Mobula, built from this tree.
 
 Needs `python3` from 3.10 with pip, cargo and the package index; nothing else first. Usage::
 
     python3 python/tools/environment.py                  # target/python/newest
     python3 python/tools/environment.py --dask oldest    # target/python/oldest
 
-What is up to date is not touched: the environment is made again when its requirements or its Python change, the wheel is
-built again when a source of it changes. The tests are run by others, with `target/python/<name>/bin/python`.
+What is up to date is not touched: the environment is made again when its requirements or its Python
+change, the wheel is built again when a source of it changes. The tests are run by others, with
+`target/python/<name>/bin/python`.
 """
 
 from __future__ import annotations
@@ -68,14 +69,18 @@ class Environment:
 
     def make(self) -> None:
         """Makes the environment, unless it is there with these requirements and this Python."""
-        wanted = _digest([sys.version.encode(), sys.base_prefix.encode(), self.requirements.read_bytes()])
+        wanted = _digest(
+            [sys.version.encode(), sys.base_prefix.encode(), self.requirements.read_bytes()]
+        )
         if self.python.exists() and _read(self.stamp) == wanted:
             return
         _say(f"making {_short(self.directory)} from {_short(self.requirements)}")
         if self.directory.exists():
             shutil.rmtree(self.directory)
         self._make_empty()
-        self.pip(["install", "--requirement", str(self.requirements)], "installing the requirements")
+        self.pip(
+            ["install", "--requirement", str(self.requirements)], "installing the requirements"
+        )
         self.stamp.write_text(wanted, encoding="utf-8")
 
     def install(self, wheel: Path) -> None:
@@ -84,26 +89,41 @@ class Environment:
         if _read(self.package_stamp) == wanted:
             return
         _say(f"installing {wheel.name} into {_short(self.directory)}")
-        self.pip(["install", "--no-deps", "--force-reinstall", str(wheel)], "installing Mobula's wheel")
+        self.pip(
+            ["install", "--no-deps", "--force-reinstall", str(wheel)], "installing Mobula's wheel"
+        )
         self.package_stamp.write_text(wanted, encoding="utf-8")
 
     def pip(self, arguments: Sequence[str], purpose: str) -> None:
+        """Runs the pip of the environment."""
         _run([str(self.python), "-m", "pip", "--quiet", *arguments], purpose)
 
     def _make_empty(self) -> None:
-        """An environment with nothing but pip in it; Debian's Python lacks the part that puts pip there."""
+        """Makes it with pip alone in it; Debian's Python lacks the part that puts pip there."""
         if importlib.util.find_spec("venv") is None:
-            raise EnvironmentFailure(f"{sys.executable} has no module `venv`: install it (Debian: python3-venv)")
+            raise EnvironmentFailure(
+                f"{sys.executable} has no module `venv`: install it (Debian: python3-venv)"
+            )
         command = [sys.executable, "-m", "venv", str(self.directory)]
         if importlib.util.find_spec("ensurepip") is not None:
             _run(command, "making a virtual environment")
         elif importlib.util.find_spec("pip") is not None:
             _run([*command, "--without-pip"], "making a virtual environment")
-            pip = [sys.executable, "-m", "pip", "--quiet", "--python", str(self.python), "install", "pip"]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "--quiet",
+                "--python",
+                str(self.python),
+                "install",
+                "pip",
+            ]
             _run(pip, "installing pip (by a pip from 22.3)")
         else:
             raise EnvironmentFailure(
-                f"{sys.executable} has neither `ensurepip` nor `pip`: install one (Debian: python3-venv or python3-pip)"
+                f"{sys.executable} has neither `ensurepip` nor `pip`: "
+                "install one (Debian: python3-venv or python3-pip)"
             )
 
 
@@ -116,7 +136,9 @@ def wheel() -> Path:
     if built:
         return built[0]
     if shutil.which(os.environ.get("CARGO", "cargo")) is None:
-        raise EnvironmentFailure("cargo is missing: install Rust (https://rustup.rs), then run this again")
+        raise EnvironmentFailure(
+            "cargo is missing: install Rust (https://rustup.rs), then run this again"
+        )
     build = Environment("build", PACKAGE / "requirements-build.txt")
     build.make()
     _say("building Mobula's wheel")
@@ -161,7 +183,11 @@ def _say(text: str) -> None:
 
 
 def _run(command: Sequence[str], purpose: str) -> None:
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_REQUIRE_VIRTUALENV": "0"}
+    environment = {
+        **os.environ,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+    }
     # Such a variable would lead pip into another environment.
     environment.pop("PYTHONHOME", None)
     result = subprocess.run(command, env=environment, check=False)
@@ -170,12 +196,21 @@ def _run(command: Sequence[str], purpose: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dask", choices=sorted(REQUIREMENTS), default="newest", help="which Dask to install")
-    parser.add_argument("--without-mobula", action="store_true", help="leave out Mobula: a Dask to compare with")
+    """Reads the command line and makes the environment; answers the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--dask", choices=sorted(REQUIREMENTS), default="newest", help="which Dask to install"
+    )
+    parser.add_argument(
+        "--without-mobula", action="store_true", help="leave out Mobula: a Dask to compare with"
+    )
     arguments = parser.parse_args()
     if sys.version_info < OLDEST_PYTHON:
-        parser.error(f"Python {sys.version.split()[0]} is too old: give one from 3.10 (make PYTHON=python3.12 ...)")
+        parser.error(
+            f"Python {sys.version.split()[0]} is too old: give one from 3.10 (make PYTHON=...)"
+        )
     environment = Environment(arguments.dask, REQUIREMENTS[arguments.dask])
     try:
         environment.make()

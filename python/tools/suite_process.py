@@ -1,11 +1,13 @@
 """Runs test files of Dask in a process of their own and reads what each test did.
 
-A test that takes the whole process down, or that hangs so deeply that the timeout inside the process cannot end it, is
-named with the outcome ``crash`` or ``hang``, and the tests after it run in a new process. Nothing is compared here.
+A test that takes the whole process down, or that hangs so deeply that the timeout inside the
+process cannot end it, is named with the outcome ``crash`` or ``hang``, and the tests after it run
+in a new process. Nothing is compared here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -23,18 +25,21 @@ USUAL_EXIT_CODES = (0, 1, 5)
 
 
 class Outcome(NamedTuple):
-    """What one test did: ``passed``, ``failed``, ``error``, ``skipped``, ``xfailed``, ``xpassed``, ``hang``, ``crash``."""
+    """What one test did."""
 
+    #: `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed`, `hang` or `crash`.
     outcome: str
     seconds: float
     error: str
 
     @property
     def passes(self) -> bool:
+        """Whether the test did what it is there for."""
         return self.outcome in ("passed", "xpassed")
 
     @property
     def fails(self) -> bool:
+        """Whether the test went wrong."""
         return self.outcome in ("failed", "error", "hang", "crash")
 
 
@@ -62,11 +67,11 @@ class SuiteRun:
     options: Sequence[str] = field(default_factory=list)
     #: The only tests to run; all of the files where this is none.
     selection: Sequence[str] | None = None
-    #: What a process may take beyond a test's own time limit: to start, to import Dask, to print a hanging test's stacks.
+    #: Seconds beyond a test's own time limit: to start, to import Dask, to print stacks.
     grace: float = 60.0
 
     def outcomes(self) -> dict[str, Outcome]:
-        """Runs the tests, in as many processes as it takes, and answers the outcome of each by its id."""
+        """Runs the tests, in as many processes as it takes; answers outcomes by test id."""
         self.directory.mkdir(parents=True, exist_ok=True)
         record = self.directory / f"{self.name}.jsonl"
         record.write_text("", encoding="utf-8")
@@ -78,24 +83,47 @@ class SuiteRun:
             lines = _lines(record)
             if lines and "complete" in lines[-1]:
                 return _outcomes(lines)
+            resume = True
+            if lines and "restart" in lines[-1]:
+                continue
             running = _running(lines)
             if running is None:
-                raise SuiteError(f"{self.name}: pytest ended ({ending}) outside of any test\n{_tail(log)}")
+                raise SuiteError(
+                    f"{self.name}: pytest ended ({ending}) outside of any test\n{_tail(log)}"
+                )
             with record.open("a", encoding="utf-8") as file:
                 outcome = "hang" if ending == "stalled" else "crash"
-                end = {"end": running, "outcome": outcome, "seconds": 0.0, "error": f"the process {ending}"}
+                end = {
+                    "end": running,
+                    "outcome": outcome,
+                    "seconds": 0.0,
+                    "error": f"the process {ending}",
+                }
                 file.write(json.dumps(end) + "\n")
-            resume = True
 
     def _process(self, record: Path, log: Path, resume: bool) -> str:
         """One process of pytest; answers how it ended."""
         # Tests write into the directory they run in.
         scratch = self.directory / f"{self.name}.scratch"
         scratch.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "mobula_default", "-p", "no:cacheprovider"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "mobula_default",
+            "-p",
+            "no:cacheprovider",
+        ]
         command += ["-c", str(PLUGIN_DIRECTORY / "pytest.ini"), "--rootdir", str(self.site)]
         command += [f"--timeout={self.timeout}", "--timeout-method=signal", "--tb=short"]
-        command += [f"--scheduler-under-test={self.scheduler}", "--record", str(record), *self.options]
+        command += [
+            f"--scheduler-under-test={self.scheduler}",
+            "--record",
+            str(record),
+            *self.options,
+        ]
         if self.selection is not None:
             selection = self.directory / f"{self.name}.selection"
             selection.write_text("\n".join(self.selection), encoding="utf-8")
@@ -113,18 +141,43 @@ class SuiteRun:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            return _watch(process, record, self.timeout + self.grace)
+            _processes.add(process)
+            try:
+                return _watch(process, record, self.timeout + self.grace)
+            finally:
+                _processes.discard(process)
+
+
+#: The processes that run now; `end_all` ends them when the runner itself is stopped.
+_processes: set[subprocess.Popen[bytes]] = set()
+
+
+def end_all() -> None:
+    """Ends every running process with its children, which would go on: it has its own session."""
+    for process in list(_processes):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
-    """Two runs share the machine: libraries get one thread each, and the same order of hashes in every process."""
+    """The variables of a process of tests.
+
+    Two of them share the machine, so libraries get one thread each. Hashes have the same order in
+    every process, which makes two runs of a test comparable.
+    """
     single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     path = os.pathsep.join(filter(None, [str(PLUGIN_DIRECTORY), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, **single, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        **os.environ,
+        **single,
+        "PYTHONPATH": path,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _watch(process: subprocess.Popen[bytes], record: Path, limit: float) -> str:
-    """Waits for the end of a process, and ends it when its record has not grown for `limit` seconds."""
+    """Waits for the end of a process; ends it when its record has not grown for `limit` seconds."""
     size, grown = -1, time.monotonic()
     while True:
         try:
@@ -135,10 +188,6 @@ def _watch(process: subprocess.Popen[bytes], record: Path, limit: float) -> str:
                 size, grown = now_size, time.monotonic()
             elif time.monotonic() - grown > limit:
                 return _end(process)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
         else:
             if code < 0:
                 return f"died of {signal.Signals(-code).name}"
@@ -146,16 +195,12 @@ def _watch(process: subprocess.Popen[bytes], record: Path, limit: float) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> str:
-    """Ends a stalled process with all its children; its log first gets the stacks of its threads."""
+    """Ends a stalled process with its children; its log first gets the stacks of its threads."""
     process.send_signal(signal.SIGABRT)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     return "stalled"
 
@@ -174,11 +219,17 @@ def _lines(record: Path) -> list[dict[str, Any]]:
 def _running(lines: list[dict[str, Any]]) -> str | None:
     """The test that has begun and not ended."""
     ended = {line["end"] for line in lines if "end" in line}
-    return next((line["begin"] for line in lines if "begin" in line and line["begin"] not in ended), None)
+    return next(
+        (line["begin"] for line in lines if "begin" in line and line["begin"] not in ended), None
+    )
 
 
 def _outcomes(lines: list[dict[str, Any]]) -> dict[str, Outcome]:
-    return {line["end"]: Outcome(line["outcome"], line["seconds"], line["error"]) for line in lines if "end" in line}
+    return {
+        line["end"]: Outcome(line["outcome"], line["seconds"], line["error"])
+        for line in lines
+        if "end" in line
+    }
 
 
 def _tail(log: Path) -> str:

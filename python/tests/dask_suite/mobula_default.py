@@ -1,14 +1,16 @@
-"""Makes one scheduler the default of every compute in Dask's own tests, and records what each test did.
+"""Makes one scheduler the default in Dask's own tests, and records what each test did.
 
-A pytest plugin, loaded with ``-p mobula_default``. Dask itself is not edited: its functions are replaced in the running
-process, before any test module is imported. The scheduler that stands in for Dask's own can be Dask's own too
-(``threads``), which gives the outcomes to compare with. It knows nothing of groups or comparisons: the runner does.
+A pytest plugin, loaded with ``-p mobula_default``. Dask itself is not edited: its functions are
+replaced in the running process, before any test module is imported. The scheduler that stands in
+for Dask's own can be Dask's own too (``threads``), which gives the outcomes to compare with. It
+knows nothing of groups or comparisons: the runner does.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -41,17 +43,21 @@ def scheduler_named(name: str) -> Scheduler:
 
 
 class Replacement:
-    """Puts the scheduler under test where Dask's threads and Dask's inline scheduler are, in all loaded modules.
+    """Puts the scheduler under test in the place of Dask's threads and Dask's inline scheduler.
 
-    Modules loaded later copy the names from the modules changed here. Bags default to processes in Dask; with ``bags``
-    they get the scheduler under test as well, while the scheduler *named* ``processes`` stays what it is.
+    It does so in all loaded modules of Dask. Modules loaded later copy the names from the modules
+    changed here. Bags default to processes in Dask; with ``bags`` they get the scheduler under test
+    as well, while the scheduler *named* ``processes`` stays what it is.
     """
 
     def __init__(self, scheduler: Scheduler, bags: bool) -> None:
         threaded = importlib.import_module("dask.threaded")
         local = importlib.import_module("dask.local")
         #: Dask's own function to the one that replaces it.
-        self.by_original: dict[Get, Get] = {threaded.get: scheduler.get, local.get_sync: scheduler.get_sync}
+        self.by_original: dict[Get, Get] = {
+            threaded.get: scheduler.get,
+            local.get_sync: scheduler.get_sync,
+        }
         self.scheduler = scheduler
         self.bags = bags
 
@@ -78,14 +84,16 @@ class Replacement:
         ]
 
     def _places(self) -> Iterator[tuple[Any, str, Get]]:
-        """Each place in Dask's loaded modules that holds one of the functions: holder, name, function."""
+        """Each place that holds one of the functions: the holder, the name there, the function."""
         base = importlib.import_module("dask.base")
         for name, value in base.named_schedulers.items():
             if value in self.by_original:
                 yield base.named_schedulers, name, value
         seen: set[type] = set()
         for module_name, module in list(sys.modules.items()):
-            if module_name.partition(".")[0] not in ("dask", "dask_expr") or not isinstance(module, types.ModuleType):
+            if module_name.partition(".")[0] not in ("dask", "dask_expr") or not isinstance(
+                module, types.ModuleType
+            ):
                 continue
             for name, value in list(vars(module).items()):
                 if isinstance(value, types.FunctionType) and value in self.by_original:
@@ -99,7 +107,10 @@ class Replacement:
 
 
 class Record:
-    """Writes one line of JSON for the begin and for the end of each test, at once: a killed process leaves its story."""
+    """Writes one line of JSON for the begin and for the end of each test.
+
+    Each line is written at once, so that a killed process leaves its story.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
@@ -124,13 +135,26 @@ class Record:
             self.outcome = "xpassed"
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        seconds = round(self.seconds, 3)
         self._write(
-            {"end": nodeid, "outcome": self.outcome, "seconds": round(self.seconds, 3), "error": self.error}
+            {"end": nodeid, "outcome": self.outcome, "seconds": seconds, "error": self.error}
         )
+        if self.outcome == "hang":
+            # What it left behind, occupied workers for one, must not fail the tests after it:
+            # they get a new process.
+            self._write({"restart": True})
+            os._exit(0)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._write({"end": report.nodeid, "outcome": "error", "seconds": 0.0, "error": _last_line(report)})
+            self._write(
+                {
+                    "end": report.nodeid,
+                    "outcome": "error",
+                    "seconds": 0.0,
+                    "error": _last_line(report),
+                }
+            )
 
     def pytest_sessionfinish(self) -> None:
         self._write({"complete": True})
@@ -149,16 +173,30 @@ def _last_line(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mobula", "Dask's own tests on another scheduler")
-    group.addoption("--scheduler-under-test", default="mobula", help="threads, sync or mobula (the default)")
+    group.addoption(
+        "--scheduler-under-test", default="mobula", help="threads, sync or mobula (the default)"
+    )
     group.addoption(
         "--only-by-name",
         action="store_true",
-        help="leave Dask's functions alone and make the scheduler the default by Dask's configuration",
+        help="leave Dask's functions alone: make it the default by Dask's configuration",
     )
-    group.addoption("--bags", action="store_true", help="compute bags on it too, which Dask computes in processes")
-    group.addoption("--record", type=Path, help="file for the outcome of each test, one line of JSON each")
-    group.addoption("--resume", action="store_true", help="leave out the tests whose begin is in the record already")
-    group.addoption("--selection", type=Path, help="file with the ids of the only tests to run, one in a line")
+    group.addoption(
+        "--bags",
+        action="store_true",
+        help="compute bags on it too, which Dask computes in processes",
+    )
+    group.addoption(
+        "--record", type=Path, help="file for the outcome of each test, one line of JSON each"
+    )
+    group.addoption(
+        "--resume",
+        action="store_true",
+        help="leave out the tests whose begin is in the record already",
+    )
+    group.addoption(
+        "--selection", type=Path, help="file with the ids of the only tests to run, one in a line"
+    )
     group.addoption("--runslow", action="store_true", help="run the tests that Dask marks as slow")
 
 
@@ -178,7 +216,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class NothingLeft:
-    """Fails the session in which a module of Dask still holds one of the functions that were to be replaced."""
+    """Fails a session that leaves one of the functions to be replaced in a module of Dask."""
 
     def __init__(self, replacement: Replacement) -> None:
         self.replacement = replacement
@@ -187,7 +225,9 @@ class NothingLeft:
     def pytest_sessionfinish(self) -> None:
         left = self.replacement.leftovers()
         if left:
-            raise pytest.UsageError(f"these places still hold a scheduler of Dask's: {', '.join(left)}")
+            raise pytest.UsageError(
+                f"these places still hold a scheduler of Dask's: {', '.join(left)}"
+            )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
