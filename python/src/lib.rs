@@ -10,6 +10,7 @@ mod errors;
 mod ingest;
 mod interpreter;
 mod object;
+mod persist;
 mod pickle;
 mod run;
 mod size;
@@ -20,6 +21,8 @@ mod vocabulary;
 mod _core {
     #[pymodule_export]
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
+    #[pymodule_export]
+    use crate::persist::{Persisted, persist};
     #[pymodule_export]
     use crate::run::compute;
     #[pymodule_export]
