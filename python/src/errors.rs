@@ -63,10 +63,6 @@ impl TaskError {
             None => PyRuntimeError::new_err(self.text.clone()),
         }
     }
-
-    pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
-        self.exception(py)
-    }
 }
 
 /// The type of an exception and its message, as the last line of a traceback.
@@ -115,10 +111,10 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         return exception;
     }
     if let Some(wrong) = error.as_graph_error() {
-        return match wrong {
-            GraphError::MissingKey { .. } => PyKeyError::new_err(wrong.to_string()),
-            _ => PyRuntimeError::new_err(wrong.to_string()),
-        };
+        if let GraphError::MissingKey { .. } = wrong {
+            return PyKeyError::new_err(wrong.to_string());
+        }
+        return PyRuntimeError::new_err(wrong.to_string());
     }
     let class = if error.is_cancelled() {
         "RunCancelledError"

@@ -94,9 +94,8 @@ impl<'py> Walk<'_, 'py> {
         if let Ok(list) = wanted.cast::<PyList>() {
             return list.iter().try_for_each(|item| self.want(&item));
         }
-        let node = match self.node(wanted)? {
-            Some(node) => node,
-            None => return Err(PyKeyError::new_err((wanted.clone().unbind(),))),
+        let Some(node) = self.node(wanted)? else {
+            return Err(PyKeyError::new_err((wanted.clone().unbind(),)));
         };
         self.ingested.wanted.push(node);
         Ok(())
@@ -139,14 +138,11 @@ impl<'py> Walk<'_, 'py> {
         key: &Bound<'py, PyAny>,
         dependent: &Bound<'py, PyAny>,
     ) -> PyResult<Node> {
-        match self.node(key)? {
-            Some(node) => Ok(node),
-            None => {
-                let error =
-                    self.source.vocabulary.missing.bind(key.py()).call1((key, dependent))?;
-                Err(PyErr::from_value(error))
-            }
+        if let Some(node) = self.node(key)? {
+            return Ok(node);
         }
+        let error = self.source.vocabulary.missing.bind(key.py()).call1((key, dependent))?;
+        Err(PyErr::from_value(error))
     }
 
     /// Defines what a key stands for.
@@ -260,7 +256,15 @@ impl<'py> Walk<'_, 'py> {
                     inputs.push(self.dependency(&needed, key)?);
                 }
                 Word::Literal => is_plain = false,
-                _ => {
+                Word::Task
+                | Word::Alias
+                | Word::Data
+                | Word::List
+                | Word::Tuple
+                | Word::Set
+                | Word::Dict
+                | Word::Node
+                | Word::Future => {
                     inputs.clear();
                     let arguments = arguments.as_any();
                     let nested = self.nested(function, arguments, &keywords, key, &mut inputs)?;
@@ -303,6 +307,16 @@ impl<'py> Walk<'_, 'py> {
         items.try_iter()?.map(|item| self.part(&item?, key, inputs)).collect()
     }
 
+    /// The parts of one of Dask's containers.
+    fn elements(
+        &mut self,
+        container: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+        inputs: &mut Inputs,
+    ) -> PyResult<Vec<Part>> {
+        self.parts(&container.getattr(intern!(key.py(), "args"))?, key, inputs)
+    }
+
     fn part(
         &mut self,
         item: &Bound<'py, PyAny>,
@@ -324,15 +338,10 @@ impl<'py> Walk<'_, 'py> {
                 Part::Input
             }
             Word::Data => Part::Literal(item.getattr(intern!(py, "value"))?.unbind()),
-            Word::List | Word::Tuple | Word::Set | Word::Dict => {
-                let parts = self.parts(&item.getattr(intern!(py, "args"))?, key, inputs)?;
-                match word {
-                    Word::List => Part::List(parts),
-                    Word::Tuple => Part::Tuple(parts),
-                    Word::Set => Part::Set(parts),
-                    _ => Part::Dict(parts),
-                }
-            }
+            Word::List => Part::List(self.elements(item, key, inputs)?),
+            Word::Tuple => Part::Tuple(self.elements(item, key, inputs)?),
+            Word::Set => Part::Set(self.elements(item, key, inputs)?),
+            Word::Dict => Part::Dict(self.elements(item, key, inputs)?),
             Word::Task => {
                 let function = item.getattr(intern!(py, "func"))?.unbind();
                 let arguments = item.getattr(intern!(py, "args"))?;
@@ -360,7 +369,6 @@ pub(crate) fn name(key: &Bound<'_, PyAny>) -> Key {
 }
 
 fn shown(key: &Bound<'_, PyAny>) -> Key {
-    let shown =
-        if key.is_instance_of::<PyFloat>() { key.str() } else { key.repr().map(Into::into) };
+    let shown = if key.is_instance_of::<PyFloat>() { key.str() } else { key.repr() };
     Key::from(shown.map_or_else(|_| "a key".to_owned(), |text| text.to_string()))
 }

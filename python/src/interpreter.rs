@@ -55,6 +55,11 @@ pub(crate) fn released<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send)
     py.detach(body)
 }
 
+/// Calls what stays on its thread.
+fn call(body: &mut SendWrapper<&mut dyn FnMut()>) {
+    (***body)();
+}
+
 /// The interpreter, for the workers of one cluster.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
@@ -150,7 +155,7 @@ impl WorkerEnvironment for Interpreter {
         let _worker = Flag::set(&IS_WORKER, true);
         // It stays on this thread.
         let mut body = SendWrapper::new(body);
-        if Python::try_attach(|py| py.detach(|| body())).is_none() {
+        if Python::try_attach(|py| py.detach(|| call(&mut body))).is_none() {
             log::debug!("the interpreter ended before a worker began");
         }
     }
@@ -174,7 +179,7 @@ impl WorkerEnvironment for Interpreter {
         let mut body = SendWrapper::new(body);
         Python::attach(|py| {
             object::release_here(py);
-            released(py, || body());
+            released(py, || call(&mut body));
         });
     }
 

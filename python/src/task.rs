@@ -88,27 +88,26 @@ fn object_of<'py>(py: Python<'py>, input: &Input<'_>) -> PyResult<Bound<'py, PyA
     Ok(object.get().bind(py).clone())
 }
 
+/// A call that is ready to be made.
+struct Ready<'py> {
+    function: Bound<'py, PyAny>,
+    arguments: Vec<Bound<'py, PyAny>>,
+    keywords: Option<Bound<'py, PyDict>>,
+}
+
 impl Nested {
-    fn call<'py>(
-        &self,
-        values: &mut Values<'_, '_, 'py>,
-        call: &mut dyn FnMut(
-            &Bound<'py, PyAny>,
-            Vec<Bound<'py, PyAny>>,
-            Option<&Bound<'py, PyDict>>,
-        ) -> PyResult<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    /// Puts the arguments together.
+    fn ready<'py>(&self, values: &mut Values<'_, '_, 'py>) -> PyResult<Ready<'py>> {
         let arguments = all(&self.arguments, values)?;
-        let keywords = if self.keywords.is_empty() {
-            None
-        } else {
-            let keywords = PyDict::new(values.py);
+        let mut keywords = None;
+        if !self.keywords.is_empty() {
+            let named = PyDict::new(values.py);
             for (name, part) in &self.keywords {
-                keywords.set_item(name, part.value(values)?)?;
+                named.set_item(name, part.value(values)?)?;
             }
-            Some(keywords)
-        };
-        call(self.function.bind(values.py), arguments, keywords.as_ref())
+            keywords = Some(named);
+        }
+        Ok(Ready { function: self.function.bind(values.py).clone(), arguments, keywords })
     }
 }
 
@@ -133,9 +132,10 @@ impl Part {
                 }
                 Ok(dict.into_any())
             }
-            Self::Call(nested) => nested.call(values, &mut |function, arguments, keywords| {
-                function.call(PyTuple::new(py, arguments)?, keywords)
-            }),
+            Self::Call(nested) => {
+                let Ready { function, arguments, keywords } = nested.ready(values)?;
+                function.call(PyTuple::new(py, arguments)?, keywords.as_ref())
+            }
             Self::Itself(object, keys) => {
                 let needed = PyDict::new(py);
                 for key in keys {
@@ -148,30 +148,22 @@ impl Part {
 }
 
 impl PyTask {
-    fn evaluate<'py>(
-        &self,
-        py: Python<'py>,
-        inputs: &[Input<'_>],
-    ) -> Result<Bound<'py, PyAny>, TaskError> {
+    fn evaluate<'py>(&self, py: Python<'py>, inputs: &[Input<'_>]) -> PyResult<Bound<'py, PyAny>> {
         let mut values = Values { py, left: inputs.iter() };
-        let mut call = |function: &Bound<'py, PyAny>,
-                        arguments: Vec<Bound<'py, PyAny>>,
-                        keywords: Option<&Bound<'py, PyDict>>| {
-            self.shared.call(function, arguments, keywords)
+        let ready = match &self.call {
+            Call::Same => return values.next(),
+            Call::Plain(function) => {
+                let arguments = inputs.iter().map(|input| object_of(py, input));
+                let arguments = arguments.collect::<PyResult<Vec<_>>>()?;
+                Ready { function: function.bind(py).clone(), arguments, keywords: None }
+            }
+            Call::Flat { function, arguments } => {
+                let arguments = self.filled(arguments.bind(py), &mut values)?;
+                Ready { function: function.bind(py).clone(), arguments, keywords: None }
+            }
+            Call::Nested(nested) => nested.ready(&mut values)?,
         };
-        let answer = match &self.call {
-            Call::Same => values.next(),
-            Call::Plain(function) => inputs
-                .iter()
-                .map(|input| object_of(py, input))
-                .collect::<PyResult<Vec<_>>>()
-                .and_then(|arguments| call(function.bind(py), arguments, None)),
-            Call::Flat { function, arguments } => self
-                .filled(arguments.bind(py), &mut values)
-                .and_then(|arguments| call(function.bind(py), arguments, None)),
-            Call::Nested(nested) => nested.call(&mut values, &mut call),
-        };
-        answer.map_err(|error| self.error(py, error, inputs))
+        self.shared.call(ready)
     }
 
     /// The arguments, with the values of other tasks in place of the references to them.
@@ -200,17 +192,13 @@ impl PyTask {
 }
 
 impl Shared {
-    fn call<'py>(
-        &self,
-        function: &Bound<'py, PyAny>,
-        arguments: Vec<Bound<'py, PyAny>>,
-        keywords: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn call<'py>(&self, ready: Ready<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Ready { function, arguments, keywords } = ready;
         let Some(pool) = &self.pool else {
-            return self.context.call(function, arguments, keywords);
+            return self.context.call(&function, arguments, keywords.as_ref());
         };
         let py = function.py();
-        let keywords = keywords.cloned().unwrap_or_else(|| PyDict::new(py));
+        let keywords = keywords.unwrap_or_else(|| PyDict::new(py));
         pool.bind(py).call1((function, PyTuple::new(py, arguments)?, keywords))
     }
 }
@@ -231,10 +219,12 @@ impl Function for PyTask {
         }
         let answer = Python::try_attach(|py| {
             object::release_here(py);
-            let answer = self.evaluate(py, inputs)?;
-            Ok(Outcome::Ready(Object::value(answer)))
+            match self.evaluate(py, inputs) {
+                Ok(answer) => Ok(Outcome::Ready(Object::value(answer))),
+                Err(error) => Err(failed(self.error(py, error, inputs))),
+            }
         });
-        answer.unwrap_or_else(|| Err(TaskError::interpreter_ended())).map_err(failed)
+        answer.unwrap_or_else(|| Err(failed(TaskError::interpreter_ended())))
     }
 }
 
@@ -293,6 +283,5 @@ pub(crate) fn repeat(
 ) -> PyResult<Py<PyAny>> {
     let inputs: Vec<Input<'_>> = inputs.iter().map(Input::Shared).collect();
     let task = PyTask { call, shared };
-    let answer = task.evaluate(py, &inputs);
-    answer.map(Bound::unbind).map_err(|error| error.into_exception(py))
+    task.evaluate(py, &inputs).map(Bound::unbind)
 }
