@@ -11,6 +11,7 @@ __all__ = [
     "TaskTimeoutError",
     "ValueLostError",
     "WorkerLostError",
+    "WouldDeadlockError",
 ]
 
 
@@ -44,3 +45,7 @@ class WorkerLostError(MobulaError):
 
 class ActorDiedError(MobulaError):
     """The actor was killed, or the workers have been shut down."""
+
+
+class WouldDeadlockError(MobulaError):
+    """A method of an actor wants to wait for something that waits for the actor itself."""

@@ -7,7 +7,9 @@ use mobula::{Client, Cluster, ClusterBuilder};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::aside;
 use crate::errors;
+use crate::fork;
 use crate::interpreter::{Interpreter, released};
 use crate::object;
 use crate::run::wait_for;
@@ -256,6 +258,8 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
 /// made when they are needed.
 #[pyfunction]
 pub(crate) fn after_fork() {
+    fork::in_child();
+    aside::in_child();
     let mut clusters = match CLUSTERS.try_lock() {
         Ok(clusters) => clusters,
         Err(std::sync::TryLockError::Poisoned(clusters)) => clusters.into_inner(),

@@ -226,10 +226,11 @@ impl Function for PyTask {
             Call::Same => return Ok(Outcome::Ready(inputs[0].take())),
             // The value itself, not a copy of its account.
             Call::Fetch(persisted) => {
-                let value =
-                    Python::try_attach(|py| persisted.value(py).map_err(|e| TaskError::new(py, e)));
-                let value = value.unwrap_or_else(|| Err(TaskError::interpreter_ended()));
-                return value.map(Outcome::Ready).map_err(failed);
+                let value = Python::try_attach(|py| {
+                    persisted.value(py).map_err(|error| failed(TaskError::new(py, error)))
+                });
+                let value = value.unwrap_or_else(|| Err(failed(TaskError::interpreter_ended())));
+                return value.map(Outcome::Ready);
             }
             Call::Plain(_) | Call::Flat { .. } | Call::Nested(_) => {}
         }

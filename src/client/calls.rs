@@ -14,7 +14,7 @@ use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, nex
 use crate::actors::worker::ActiveRun;
 use crate::actors::{
     Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
-    WorkerStats, block_on, is_arbiter_thread, wait_among,
+    WorkerStats, block_on, is_arbiter_thread, wait_among, wait_needing,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
@@ -383,8 +383,8 @@ impl Client {
     }
 
     /// Puts data into the store.
-    pub fn put(&self, key: impl Into<Key>, data: impl Data) -> ObjectRef {
-        self.shared.store.put(key.into(), Value::new(data))
+    pub fn put(&self, key: impl Into<Key>, data: impl Into<Value>) -> ObjectRef {
+        self.shared.store.put(key.into(), data.into())
     }
 
     /// The values of object refs, in order; waits for those that are still being made.
@@ -529,6 +529,33 @@ pub(crate) fn typed<T: Data + Clone>(value: Value, key: &Key) -> Result<T, Error
         let (expected, found) = (std::any::type_name::<T>(), value.type_name());
         Kind::Result { key: Some(key.clone()), expected, found }.into()
     })
+}
+
+/// Waits for a future on this thread. In a task or a hook the thread works meanwhile on other runs, so
+/// that what is waited for gets done even if all workers wait.
+///
+/// `needs` is asked now and then for the value that the future waits for just now, if it is one that a
+/// run makes: that run is worked on first, however deep this thread is in tasks that wait.
+///
+/// # Errors
+///
+/// [`Error`] on an arbiter, all actors of which would be held up.
+///
+/// # Examples
+///
+/// ```
+/// let cluster = mobula::Cluster::builder().workers(1).start()?;
+/// let one = cluster.put("one", 1_i64);
+/// let value = mobula::wait_blocking(one.wait(), || Some(one.clone()))?;
+/// assert_eq!(value.unwrap().take::<i64>().unwrap(), 1);
+/// # Ok::<(), mobula::Error>(())
+/// ```
+pub fn wait_blocking<F: Future>(
+    future: F,
+    mut needs: impl FnMut() -> Option<ObjectRef>,
+) -> Result<F::Output, Error> {
+    refuse_on_arbiter("wait")?;
+    Ok(wait_needing(&mut || needs()?.maker(), future))
 }
 
 pub(super) fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
