@@ -7,9 +7,11 @@
 mod clusters;
 mod context;
 mod errors;
+mod hooks;
 mod ingest;
 mod interpreter;
 mod object;
+mod object_ref;
 mod pickle;
 mod run;
 mod size;
@@ -20,6 +22,12 @@ mod vocabulary;
 mod _core {
     #[pymodule_export]
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
+    #[pymodule_export]
+    use crate::hooks::{Answer, Hooks};
+    #[pymodule_export]
+    use crate::interpreter::is_in_task;
+    #[pymodule_export]
+    use crate::object_ref::ObjectRef;
     #[pymodule_export]
     use crate::run::compute;
     #[pymodule_export]

@@ -75,17 +75,8 @@ struct Values<'a, 'i, 'py> {
 impl<'py> Values<'_, '_, 'py> {
     fn next(&mut self) -> PyResult<Bound<'py, PyAny>> {
         let input = self.left.next().expect("a call was given what it asked for");
-        object_of(self.py, input)
+        object::of(self.py, input.value())
     }
-}
-
-fn object_of<'py>(py: Python<'py>, input: &Input<'_>) -> PyResult<Bound<'py, PyAny>> {
-    let value = input.value();
-    let object = value.downcast_ref::<Object>().ok_or_else(|| {
-        let message = format!("a value of type {} is no Python object", value.type_name());
-        pyo3::exceptions::PyTypeError::new_err(message)
-    })?;
-    Ok(object.get().bind(py).clone())
 }
 
 /// A call that is ready to be made.
@@ -153,7 +144,7 @@ impl PyTask {
         let ready = match &self.call {
             Call::Same => return values.next(),
             Call::Plain(function) => {
-                let arguments = inputs.iter().map(|input| object_of(py, input));
+                let arguments = inputs.iter().map(|input| object::of(py, input.value()));
                 let arguments = arguments.collect::<PyResult<Vec<_>>>()?;
                 Ready { function: function.bind(py).clone(), arguments, keywords: None }
             }
