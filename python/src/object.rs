@@ -12,7 +12,6 @@ use std::thread::Thread;
 
 use mobula::Value;
 use mobula::value::Codec;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::{interpreter, pickle, size};
@@ -93,15 +92,6 @@ impl<T> Drop for Held<T> {
     fn drop(&mut self) {
         drop(self.0.take().map(|object| Object::new(object.into_any())));
     }
-}
-
-/// The Python object that a value is.
-pub(crate) fn of<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    let object = value.downcast_ref::<Object>().ok_or_else(|| {
-        let message = format!("a value of type {} is no Python object", value.type_name());
-        PyTypeError::new_err(message)
-    })?;
-    Ok(object.get().bind(py).clone())
 }
 
 fn put_elsewhere(object: Py<PyAny>) {

@@ -8,7 +8,7 @@ use std::task::{Context as PollContext, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use mobula::{Callback, Client, Error, Outputs, Plan, Results, RunHandle};
+use mobula::{Callback, Client, Error, Node, Outputs, Plan, Results, RunHandle};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -19,15 +19,62 @@ use crate::hooks::{Hooks, PythonHooks};
 use crate::ingest::{Ingested, Source, ingest};
 use crate::interpreter::{is_worker, released};
 use crate::object;
+use crate::referent::object_in;
 use crate::task::{self, Shared};
 use crate::vocabulary::Vocabulary;
 
 /// How long a signal may go unnoticed.
 const SIGNALS: Duration = Duration::from_millis(50);
 
+/// Says how a graph is to be run.
+pub(crate) struct Order<'a, 'py> {
+    pub(crate) vocabulary: &'a Vocabulary,
+    pub(crate) graph: &'a Bound<'py, PyDict>,
+    pub(crate) wanted: &'a Bound<'py, PyAny>,
+    pub(crate) cache: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) retries: Option<&'a Bound<'py, PyDict>>,
+    pub(crate) pool: Option<Py<PyAny>>,
+    pub(crate) keeps_calls: bool,
+    pub(crate) runs_aliases: bool,
+}
+
+/// A graph that was read and ordered.
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<Plan>,
+    /// By node index: the key as Python has it.
+    pub(crate) keys: Vec<Py<PyAny>>,
+    /// The wanted nodes, in the order in which they are met in the wanted keys.
+    pub(crate) wanted: Vec<Node>,
+}
+
+impl Order<'_, '_> {
+    /// Reads and orders the graph.
+    pub(crate) fn plan(self, py: Python<'_>) -> PyResult<Planned> {
+        let shared = Arc::new(Shared {
+            context: Context::current(py)?,
+            pool: self.pool,
+            reference: self.vocabulary.reference.clone_ref(py).into_any(),
+            keeps_calls: self.keeps_calls,
+        });
+        let source = Source {
+            vocabulary: self.vocabulary,
+            graph: self.graph,
+            cache: self.cache,
+            retries: self.retries,
+            shared: &shared,
+            runs_aliases: self.runs_aliases,
+        };
+        let Ingested { graph, keys, wanted } = ingest(source, self.wanted)?;
+        let outputs = Outputs::List(wanted.iter().copied().map(Outputs::Node).collect());
+        let plan = released(py, || Plan::new(graph, outputs));
+        let plan = plan.map_err(|error| errors::exception(py, &Error::from(error)))?;
+        Ok(Planned { plan: Arc::new(plan), keys, wanted })
+    }
+}
+
 /// Runs what `wanted` needs of `graph`, and answers its values in the same shape, lists as tuples.
 #[pyfunction]
-#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false, hooks=None))]
+#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false, raise_exception=None, hooks=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn compute<'py>(
     py: Python<'py>,
@@ -40,58 +87,37 @@ pub(crate) fn compute<'py>(
     pool: Option<Py<PyAny>>,
     retries: Option<&Bound<'py, PyDict>>,
     keeps_calls: bool,
+    raise_exception: Option<&Bound<'py, PyAny>>,
     hooks: Option<&Hooks>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let shared = Arc::new(Shared {
-        context: Context::current(py)?,
-        pool,
-        reference: vocabulary.reference.clone_ref(py).into_any(),
-        keeps_calls,
-    });
-    let dsk = graph;
-    let source = Source {
-        vocabulary,
-        graph,
-        cache,
-        retries,
-        shared: &shared,
-        runs_aliases: hooks.is_some_and(Hooks::are_dasks),
-    };
-    let ingested = ingest(source, wanted)?;
-    let Ingested { graph, keys, wanted: nodes } = ingested;
-    let wanted_nodes = hooks.map(|_| nodes.clone());
-    let outputs = Outputs::List(nodes.into_iter().map(Outputs::Node).collect());
-    let plan = released(py, || Plan::new(graph, outputs))
-        .map_err(|error| errors::exception(py, &Error::from(error)))?;
-    let plan = Arc::new(plan);
-    let hooks = match hooks.zip(wanted_nodes) {
-        Some((hooks, nodes)) => Some(hooks.of_run(py, &plan, &keys, dsk, &nodes)?),
-        None => None,
-    };
+    let runs_aliases = hooks.is_some_and(Hooks::are_dasks);
+    let order =
+        Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls, runs_aliases };
+    let planned = order.plan(py)?;
+    let hooks = hooks.map(|hooks| hooks.of_run(py, &planned, graph)).transpose()?;
     let hooks = hooks.as_deref();
     // Where the workers wait for this thread, they can do nothing else for it.
     let inline = inline
         || PythonHooks::is_calling()
         || is_worker() && hooks.is_some_and(PythonHooks::are_dasks);
+    let listener = Listener { raise_exception, hooks };
     let answer = if inline {
         let cluster = clusters::inline(py)?;
-        run(py, cluster.client(), &plan, true, hooks)
+        run(py, cluster.client(), &planned.plan, true, &listener)
     } else {
         let cluster = clusters::threads(py, workers)?;
-        run(py, cluster.client(), &plan, false, hooks)
+        run(py, cluster.client(), &planned.plan, false, &listener)
     };
-    let values = match answer {
-        Ok(results) => {
-            let values = objects(py, &results);
-            drop(results);
-            values
-        }
-        Err(error) => Err(error),
-    };
-    drop(plan);
-    drop(keys);
+    let values = answer.and_then(|results| objects(py, &results));
+    drop(planned);
     object::release_elsewhere(py);
     shaped(wanted, &mut values?.into_iter())
+}
+
+/// What the caller wants to hear of a run, beside its results.
+struct Listener<'a, 'py> {
+    raise_exception: Option<&'a Bound<'py, PyAny>>,
+    hooks: Option<&'a Arc<PythonHooks>>,
 }
 
 fn run(
@@ -99,8 +125,9 @@ fn run(
     client: &Client,
     plan: &Arc<Plan>,
     inline: bool,
-    hooks: Option<&Arc<PythonHooks>>,
+    listener: &Listener<'_, '_>,
 ) -> PyResult<Results> {
+    let hooks = listener.hooks;
     let callbacks = hooks.map(|hooks| Arc::clone(hooks) as Arc<dyn Callback>);
     let handle = client.run_with(Arc::clone(plan), callbacks.into_iter().collect());
     let answer = if inline || is_worker() {
@@ -108,26 +135,31 @@ fn run(
     } else {
         wait(py, handle, hooks)?
     };
-    let answer = answer.map_err(|error| {
-        let raised = raised(py, &error);
-        (raised, error)
-    });
+    let answer = answer.map_err(|error| (raised(py, &error, listener.raise_exception), error));
     match hooks {
         Some(hooks) => hooks.run_ended(py, answer),
         None => answer.map_err(|(raised, _)| raised),
     }
 }
 
-/// The exception for an error of a run.
-fn raised(py: Python<'_>, error: &Error) -> PyErr {
-    if let Some(call) = task_error_of(error).and_then(errors::TaskError::take_call) {
+/// The exception to raise for an error of a run.
+fn raised(py: Python<'_>, error: &Error, raise_exception: Option<&Bound<'_, PyAny>>) -> PyErr {
+    let exception = errors::exception(py, error);
+    let Some(task_error) = task_error_of(error) else { return exception };
+    if let Some(call) = task_error.take_call() {
         // What it raises now, it raises here.
         return match task::repeat(py, call.call, call.shared, &call.inputs) {
-            Ok(_) => errors::exception(py, error),
+            Ok(_) => exception,
             Err(raised) => raised,
         };
     }
-    errors::exception(py, error)
+    if let Some(raise_exception) = raise_exception {
+        let arguments = (exception.value(py), exception.traceback(py));
+        if let Err(raised) = raise_exception.call1(arguments) {
+            return raised;
+        }
+    }
+    exception
 }
 
 struct Unpark(Thread);
@@ -145,15 +177,36 @@ fn wait(
     handle: RunHandle,
     hooks: Option<&Arc<PythonHooks>>,
 ) -> PyResult<Result<Results, Error>> {
-    let mut handle = Box::pin(handle);
+    let canceller = handle.canceller();
+    wait_reading(py, handle, hooks).inspect_err(|_| canceller.cancel())
+}
+
+/// Waits for a future without the interpreter's lock, and looks at signals now and then.
+pub(crate) fn wait_for<F>(py: Python<'_>, future: F) -> PyResult<F::Output>
+where
+    F: Future<Output: Send> + Send,
+{
+    wait_reading(py, future, None)
+}
+
+fn wait_reading<F>(
+    py: Python<'_>,
+    future: F,
+    hooks: Option<&Arc<PythonHooks>>,
+) -> PyResult<F::Output>
+where
+    F: Future<Output: Send> + Send,
+{
+    let mut future = Box::pin(future);
     let is_called = || hooks.is_some_and(|hooks| hooks.has_mail());
     loop {
-        if let Some(answer) = released(py, || poll_for(handle.as_mut(), SIGNALS, is_called)) {
+        if let Some(answer) = released(py, || poll_for(future.as_mut(), SIGNALS, is_called)) {
             return Ok(answer);
         }
-        py.check_signals()
-            .and_then(|()| hooks.map_or(Ok(()), |hooks| hooks.read_mail(py)))
-            .inspect_err(|_| handle.cancel())?;
+        py.check_signals()?;
+        if let Some(hooks) = hooks {
+            hooks.read_mail(py)?;
+        }
     }
 }
 
@@ -181,7 +234,7 @@ fn poll_for<F: Future>(
 }
 
 fn objects<'py>(py: Python<'py>, results: &Results) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    results.values().into_iter().map(|value| object::of(py, value)).collect()
+    results.values().into_iter().map(|value| object_in(py, value)).collect()
 }
 
 /// The values in the shape of the keys: a tuple for each list.

@@ -1,5 +1,17 @@
-"""The scheduler for Dask, its callbacks, and the names that programs for Dask on Ray know."""
+"""The scheduler for Dask: any graph, from any ``compute()``, runs on Mobula's workers.
 
+>>> import dask
+>>> import mobula.dask
+>>> dask.delayed(sum)([1, 2]).compute(scheduler="mobula")
+3
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mobula.dask import _adapter
+from mobula.dask._adapter import AnnotationWarning
 from mobula.dask._default import disable, disable_dask_on_ray, enable, enable_dask_on_ray
 from mobula.dask.callbacks import (
     Callback,
@@ -14,6 +26,7 @@ ray_dask_get = get
 ray_dask_get_sync = get_sync
 
 __all__ = [
+    "AnnotationWarning",
     "Callback",
     "ProgressBar",
     "ProgressBarCallback",
@@ -25,6 +38,23 @@ __all__ = [
     "enable_dask_on_ray",
     "get",
     "get_sync",
+    "persist",
     "ray_dask_get",
     "ray_dask_get_sync",
 ]
+
+
+def persist(*collections: Any, **kwargs: Any) -> tuple[Any, ...]:
+    """Have collections computed in the background and kept in the store.
+
+    As `dask.persist` with ``scheduler="mobula"``.
+
+    Examples
+    --------
+    >>> import dask
+    >>> (total,) = persist(dask.delayed(sum)([1, 2]))
+    >>> total.compute()
+    3
+    """
+    kwargs.setdefault("scheduler", get)
+    return _adapter.persist(*collections, **kwargs)

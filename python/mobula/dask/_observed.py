@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from types import TracebackType
 from typing import Any
 
 import dask.callbacks
 
 from mobula import _core
 from mobula.dask import _adapter, _registry
-from mobula.dask.callbacks import _RAY, Callback, HookTable
+from mobula.dask.callbacks import _RAY, Callback, Hook, HookTable
 
-__all__ = ["compute"]
+__all__ = ["Observed", "is_wanted"]
 
 Five = tuple[Any, ...]
 
 
-def compute(graph: dict[Any, Any], keys: Any, kwargs: Mapping[str, Any], **options: Any) -> Any:
-    """Run as `_core.compute` does, with the callbacks that are active or among the keywords."""
-    given = kwargs.get("callbacks"), kwargs.get("ray_callbacks")
-    if given == (None, None) and not _registry.is_anybody_there():
-        return _core.compute(_adapter.vocabulary, graph, keys, **options)
-    with ExitStack() as stack:
-        five, tables = _listeners(stack, *given)
-        watch = Watch(graph, keys, five, options.get("cache"))
-        return stack.enter_context(watch).run(tables, options)
+def is_wanted(kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether callbacks are active or among the keywords."""
+    if kwargs.get("callbacks") is not None or kwargs.get("ray_callbacks") is not None:
+        return True
+    return _registry.is_anybody_there()
 
 
 def _listeners(
@@ -73,30 +70,74 @@ def _in_order(active: set[Five], registered: list[_registry.Registration]) -> li
     return ordered + [it for it in others if it not in ordered]
 
 
-class Watch:
-    """Tells Dask's callbacks of one run, and keeps the state that they are shown.
+class Observed:
+    """A run that callbacks look at: from its start to its end, a context manager.
 
-    ``begin``, ``before`` and ``after`` are called by the run, on the thread that called ``get``.
+    What is run is ``graph``, with ``hooks``. They call ``begin``, ``before`` and ``after`` on the thread
+    that called ``get``: this is what tells Dask's callbacks, and keeps the state that they are shown.
     """
 
     def __init__(
-        self, graph: dict[Any, Any], keys: Any, five: list[Five], cache: Mapping[Any, Any] | None
+        self,
+        graph: dict[Any, Any],
+        keys: Any,
+        kwargs: Mapping[str, Any],
+        cache: Mapping[Any, Any] | None,
     ) -> None:
         self.graph = graph
-        self.keys = keys
-        self._five = five
+        self.hooks: _core.Hooks | None = None
+        self._keys = keys
+        self._kwargs = kwargs
         self._cache = cache or {}
+        self._stack = ExitStack()
+        self._five: list[Five] = []
+        self._tables: list[HookTable] = []
         self._started: list[Five] = []
         self._state: dict[str, Any] = {}
         self._order: Mapping[Any, int] = {}
         self._wanted: set[Any] = set()
-        self._befores = [it[2] for it in five if it[2]]
-        self._afters = [it[3] for it in five if it[3]]
+        self._befores: list[Any] = []
+        self._afters: list[Any] = []
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Observed:
+        with ExitStack() as stack:
+            given = self._kwargs.get("callbacks"), self._kwargs.get("ray_callbacks")
+            self._five, self._tables = _listeners(stack, *given)
+            stack.push(self._end)
+            self._begin()
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, raised, traceback)
+
+    def _begin(self) -> None:
+        self._befores = [it[2] for it in self._five if it[2]]
+        self._afters = [it[3] for it in self._five if it[3]]
+        if self._five:
+            # Its callbacks may change it, and it may be the caller's own.
+            self.graph = _adapter.converted(self.graph)
+        for it in self._five:
+            if it[0]:
+                it[0](self.graph)
+            self._started.append(it)
+        watch = self if any(any(it[1:]) for it in self._five) else None
+        called = [table for table in self._tables if table.is_called_in_run()]
+        if called or watch is not None:
+            self.hooks = _core.Hooks(called, watch=watch, waits=bool(self._befores))
+
+    def finish(self, result: Any) -> None:
+        """Hear of the result of the run."""
+        for table in self._tables:
+            if table.run_finish is not None:
+                _call(table.run_finish, f"`run_finish` of callback {table.name}", result)
+
+    def _end(self, kind: type[BaseException] | None, *_: object) -> None:
         # All of them hear of the end. The first one that raises ends the call.
         first = None
         for finish in [it[4] for it in self._started if it[4]]:
@@ -107,32 +148,10 @@ class Watch:
         if first is not None:
             raise first
 
-    def run(self, tables: list[HookTable], options: dict[str, Any]) -> Any:
-        """Run the graph, and tell everybody."""
-        if self._five:
-            # Its callbacks may change it, and it may be the caller's own.
-            self.graph = _adapter.converted(self.graph)
-        for it in self._five:
-            if it[0]:
-                it[0](self.graph)
-            self._started.append(it)
-        sees_tasks = any(any(it[1:]) for it in self._five)
-        called = [table for table in tables if table.is_called_in_run()]
-        hooks = None
-        if called or sees_tasks:
-            hooks = _core.Hooks(
-                called, watch=self if sees_tasks else None, waits=bool(self._befores)
-            )
-        result = _core.compute(_adapter.vocabulary, self.graph, self.keys, hooks=hooks, **options)
-        for table in tables:
-            if table.run_finish is not None:
-                _call_run_finish(table, result)
-        return result
-
     def begin(self, order: Mapping[Any, int]) -> None:
         """Hear in which order the tasks would run one after the other."""
         self._order = order
-        self._wanted = set(_flat(self.keys))
+        self._wanted = set(_flat(self._keys))
         self._state = _adapter.start_state(self.graph, self._wanted, self._cache, self._rank)
         for it in self._five:
             if it[1]:
@@ -161,13 +180,12 @@ class Watch:
             hook(key, result, self.graph, self._state, worker)
 
 
-def _call_run_finish(table: HookTable, result: Any) -> None:
-    assert table.run_finish is not None
+def _call(hook: Hook, name: str, *arguments: Any) -> None:
     try:
-        table.run_finish(result)
+        hook(*arguments)
     except BaseException as raised:
         if hasattr(raised, "add_note"):  # Python 3.11 and later.
-            raised.add_note(f"raised in hook `run_finish` of callback {table.name}")
+            raised.add_note(f"raised in hook {name}")
         raise
 
 

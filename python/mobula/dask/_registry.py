@@ -39,12 +39,19 @@ class Registration:
 #: In order of registration. ``RayDaskCallback.ray_active`` is the same list.
 registrations: list[Registration] = []
 
-_inside = threading.local()
+
+class _Inside(threading.local):
+    """How many runs of this thread, with callbacks, go on."""
+
+    runs = 0
+
+
+_inside = _Inside()
 
 
 def _here() -> int | None:
     """Tell this thread from others if it is inside of a run."""
-    if _core.is_in_task() or getattr(_inside, "runs", 0):
+    if _core.is_in_task() or _inside.runs:
         return threading.get_ident()
     return None
 
@@ -84,7 +91,7 @@ def visible() -> Iterator[list[Registration]]:
         # Other threads do not look at these, and this one is busy with the run.
         for registration in found:
             _discard(registration)
-    _inside.runs = getattr(_inside, "runs", 0) + 1
+    _inside.runs += 1
     try:
         yield list({id(it.callback): it for it in reversed(found)}.values())[::-1]
     finally:

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use mobula::{Node, Plan};
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -11,6 +10,7 @@ use pyo3::types::PyDict;
 use super::python::{Open, PythonHooks};
 use crate::errors;
 use crate::object::Held;
+use crate::run::Planned;
 
 /// What a run has to call.
 #[pyclass(frozen, module = "mobula._core")]
@@ -55,12 +55,10 @@ impl Hooks {
     pub(crate) fn of_run(
         &self,
         py: Python<'_>,
-        plan: &Arc<Plan>,
-        keys: &[Py<PyAny>],
+        planned: &Planned,
         graph: &Bound<'_, PyDict>,
-        wanted: &[Node],
     ) -> PyResult<Open> {
-        PythonHooks::open(py, self, plan, keys, graph, wanted)
+        PythonHooks::open(py, self, planned, graph)
     }
 }
 

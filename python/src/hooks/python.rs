@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use mobula::{
-    BoxError, Callback, Error, HookResult, Key, Node, ObjectRefs, Plan, PreState, Results, TaskId,
+    BoxError, Callback, Error, HookResult, Key, ObjectRefs, Plan, PreState, Results, TaskId,
     TaskView, Value,
 };
 use pyo3::intern;
@@ -18,8 +18,10 @@ use super::calls::{Hook, Hooks};
 use super::mailbox::{Letter, Mailbox};
 use crate::errors::TaskError;
 use crate::interpreter::released;
-use crate::object::{self, Held, Object};
+use crate::object::{Held, Object};
 use crate::object_ref::ObjectRef;
+use crate::referent::object_in;
+use crate::run::Planned;
 
 /// The hooks of one run, in order of the registration of their callbacks.
 pub(crate) struct PythonHooks {
@@ -92,10 +94,8 @@ impl PythonHooks {
     pub(super) fn open(
         py: Python<'_>,
         hooks: &Hooks,
-        plan: &Arc<Plan>,
-        keys: &[Py<PyAny>],
+        planned: &Planned,
         graph: &Bound<'_, PyDict>,
-        wanted: &[Node],
     ) -> PyResult<Open> {
         let all = |hook, of: fn(&super::calls::Table) -> &Option<Py<PyAny>>| {
             Hook::all(py, hooks, hook, of)
@@ -105,12 +105,12 @@ impl PythonHooks {
             end: Hook::new(py, table, "task_end", &table.task_end),
         });
         let has_any = |around: &Around| around.start.is_some() || around.end.is_some();
-        let keys = PyList::new(py, keys.iter().map(|key| key.bind(py)))?;
+        let keys = PyList::new(py, planned.keys.iter().map(|key| key.bind(py)))?;
         let this = Self {
-            plan: Arc::clone(plan),
+            plan: Arc::clone(&planned.plan),
             keys: Held::new(keys.unbind()),
             graph: Held::new(graph.clone().unbind()),
-            wanted: wanted.iter().map(|node| node.index()).collect(),
+            wanted: planned.wanted.iter().map(|node| node.index()).collect(),
             presubmit: all("presubmit", |table| &table.presubmit),
             postsubmit: all("postsubmit", |table| &table.postsubmit),
             around: around.filter(has_any).collect(),
@@ -239,7 +239,7 @@ impl PythonHooks {
 
     fn after(&self, py: Python<'_>, task: TaskId, value: &Value, thread: u64) -> PyResult<()> {
         if let Some(watch) = &self.watch {
-            let arguments = (self.key(py, task)?, object::of(py, value)?, thread);
+            let arguments = (self.key(py, task)?, object_in(py, value)?, thread);
             watch.get().bind(py).call_method1(intern!(py, "after"), arguments)?;
         }
         Ok(())
@@ -353,7 +353,7 @@ impl PythonHooks {
     }
 
     fn ends(&self, py: Python<'_>, started: &Started, value: &Value) -> PyResult<()> {
-        let (key, value) = (self.key(py, started.task)?, object::of(py, value)?);
+        let (key, value) = (self.key(py, started.task)?, object_in(py, value)?);
         for (place, around) in self.around.iter().enumerate() {
             if let Some(end) = &around.end {
                 let state = started.states.get(place).and_then(Option::as_ref);

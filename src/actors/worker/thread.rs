@@ -459,7 +459,7 @@ impl WorkerThread {
         }
         let brought = poll_fn(|context| run.poll_pins(ticket, pins, context));
         // If an input has to be made again, this may be the only worker that can do it.
-        self.wait_inside(None, brought)
+        self.wait_inside(&mut || None, brought)
     }
 
     /// An input of the task is lost for good, and with it the task.
@@ -501,9 +501,13 @@ impl WorkerThread {
         self.inside.borrow().iter().any(|active| active.run.id() == run)
     }
 
-    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if none
-    /// is given.
-    fn wait_inside<F: Future>(&self, run: Option<RunId>, future: F) -> F::Output {
+    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if there is
+    /// no answer to which.
+    fn wait_inside<F: Future>(
+        &self,
+        run: &mut dyn FnMut() -> Option<RunId>,
+        future: F,
+    ) -> F::Output {
         // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
         let inside = self.inside.borrow();
         let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
@@ -516,7 +520,7 @@ impl WorkerThread {
         let mut output = None;
         let mut future = Some(future);
         self.crew.surroundings().wait(&mut || {
-            output = future.take().map(|future| block_on(future, || self.help(run)));
+            output = future.take().map(|future| block_on(future, || self.help(run())));
         });
         let output = output.expect("an environment calls what it is given");
         self.lent.set(self.lent.get() - more);
@@ -526,19 +530,24 @@ impl WorkerThread {
 
     /// Works while a task of this thread waits for a run: on that run, or else on any other (what it
     /// waits for may depend on that one), but on none that this thread is already inside of: else every
-    /// task that waits would start the next one like it, deeper and deeper on this stack. Without such
-    /// work, waits a while.
+    /// task that waits would start the next one like it, deeper and deeper on this stack. Runs of one
+    /// task each do that all the same, so from some depth on nothing but the awaited run is worked on.
+    /// Without such work, waits a while.
     ///
     /// A worker that was relieved only waits: another one is in its place.
     fn help(&self, awaited: Option<RunId>) {
+        /// A task may take a lot of the stack.
+        const DEEP: usize = 16;
         if self.is_stopped() {
             return std::thread::park_timeout(NAP.0);
         }
+        let is_deep = self.inside.borrow().len() >= DEEP;
         let (version, runs) = self.crew.runs();
         let is_awaited = |active: &&Arc<ActiveRun>| Some(active.run.id()) == awaited;
         let others = runs
             .iter()
             .rev()
+            .filter(|_| !is_deep)
             .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
         let task = runs.iter().filter(is_awaited).chain(others).find_map(|active| {
             Some((Arc::clone(active), self.first_task(&active.run, Watch::eager())?))
@@ -590,6 +599,14 @@ pub(crate) fn is_worker_thread() -> bool {
 /// again). On a worker's thread, works on that run meanwhile: a task that waits for a nested run does
 /// not cost the run its only worker.
 pub(crate) fn wait_for<F: Future>(run: Option<RunId>, future: F) -> F::Output {
+    wait_needing(&mut || run, future)
+}
+
+/// As [`wait_for`], for a future that ends with one run now and with another one later.
+pub(crate) fn wait_needing<F: Future>(
+    run: &mut dyn FnMut() -> Option<RunId>,
+    future: F,
+) -> F::Output {
     let worker = CURRENT.with_borrow(Clone::clone);
     match worker {
         Some(worker) => worker.wait_inside(run, future),
