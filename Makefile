@@ -34,7 +34,8 @@ test-rust: fmt-check clippy doc bench-check ## Test the crate.
 	$(CARGO) test $(CHECKED)
 
 test-python: python-environment lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
-	$(NEWEST) -m pytest -q python/tests python/mobula --doctest-modules
+	$(NEWEST) -m pytest -q -c python/pyproject.toml python/tests
+	$(NEWEST) -m pytest -q -c python/pyproject.toml --doctest-modules --pyargs mobula
 	$(NEWEST) python/tools/dask_suite.py --quick
 
 test-dask: python-environment ## Run all of Dask's own tests on Mobula and on Dask's threads.
@@ -43,7 +44,7 @@ test-dask: python-environment ## Run all of Dask's own tests on Mobula and on Da
 test-dask-versions: ## Test the package against the oldest, a middle and the newest Dask.
 	@for version in oldest middle newest; do \
 		$(ENVIRONMENT) --dask $$version && \
-		target/python/$$version/bin/python -m pytest -q python/tests && \
+		target/python/$$version/bin/python -m pytest -q -c python/pyproject.toml python/tests && \
 		target/python/$$version/bin/python python/tools/dask_suite.py --quick || exit 1; \
 	done
 
