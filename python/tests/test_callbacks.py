@@ -284,6 +284,80 @@ def test_a_hook_that_raises_leaves_nothing_behind():
 
 
 @schedulers
+@pytest.mark.parametrize("fails", [1, 3])
+def test_retry_is_told_of_every_further_attempt(run, fails):
+    calls = []
+
+    def flaky():
+        calls.append("call")
+        if calls.count("call") <= fails:
+            raise ValueError("on purpose")
+        return 5
+
+    with dask.annotate(retries=3):
+        value = dask.delayed(flaky, pure=False)()
+    told, starts = [], []
+    callback = Callback(
+        retry=lambda key, attempt: told.append((key, attempt)),
+        presubmit=lambda task, key, deps: starts.append("presubmit"),
+        task_start=lambda key, refs: starts.append("task_start"),
+    )
+    with callback:
+        assert value.compute(scheduler=run, optimize_graph=False) == 5
+    assert told == [(value.key, attempt) for attempt in range(2, fails + 2)]
+    assert starts == ["presubmit"] + ["task_start"] * (fails + 1)
+
+
+@schedulers
+def test_a_retry_hook_that_raises_ends_the_run(run):
+    def throw(key, attempt):
+        raise LookupError(attempt)
+
+    with dask.annotate(retries=3):
+        value = dask.delayed(fail, pure=False)()
+    with Callback(retry=throw), pytest.raises(LookupError):
+        value.compute(scheduler=run, optimize_graph=False)
+
+
+@schedulers
+def test_refs_hold_the_values_of_inputs(run):
+    values = {}
+
+    def presubmit(task, key, deps):
+        values["deps", key] = {dep: _core.get(ref) for dep, ref in deps.items()}
+
+    def task_start(key, object_refs):
+        values["refs", key] = _core.get(list(object_refs))
+
+    graph = {"a": (inc, 1), ("b", 0): (inc, "a"), "c": (add, ("b", 0), "a")}
+    with Callback(presubmit=presubmit, task_start=task_start):
+        assert run(graph, "c") == 5
+    assert values["deps", "c"] == {("b", 0): 3, "a": 2}
+    assert values["refs", "c"] == [3, 2]
+    assert values["deps", "a"] == {}
+
+
+@schedulers
+def test_kept_refs_keep_their_values(run):
+    kept = {}
+
+    def postsubmit(task, key, deps, object_ref):
+        kept[key] = object_ref
+
+    with Callback(postsubmit=postsubmit, postsubmit_all=lambda refs, _: kept.update(all=refs)):
+        run({"x": (inc, 1), "y": (inc, "x")}, ["y", "x"])
+    assert _core.get([kept["x"], kept["y"]]) == [2, 3]
+    assert _core.get(kept["all"]) == [3, 2]
+
+
+def test_persisting_is_heard_of():
+    with Recorder() as seen:
+        (value,) = dask.persist(dask.delayed(inc)(1), scheduler="mobula")
+    assert len(seen.of("task_end")) == len(seen.of("run_finish")) == 1
+    assert value.compute(scheduler="sync") == 2
+
+
+@schedulers
 def test_runs_inside_of_tasks_do_not_hear_of_outer_callbacks(run):
     inner = Recorder("inner")
 

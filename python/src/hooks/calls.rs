@@ -66,7 +66,7 @@ impl Hooks {
 pub(super) struct Hook {
     function: Held<PyAny>,
     callback: Arc<str>,
-    hook: &'static str,
+    name: &'static str,
 }
 
 impl Hook {
@@ -74,20 +74,20 @@ impl Hook {
     pub(super) fn all(
         py: Python<'_>,
         hooks: &Hooks,
-        hook: &'static str,
-        of: impl Fn(&Table) -> &Option<Py<PyAny>>,
+        name: &'static str,
+        of: impl Fn(&Table) -> Option<&Py<PyAny>>,
     ) -> Vec<Self> {
-        hooks.callbacks.iter().filter_map(|table| Self::new(py, table, hook, of(table))).collect()
+        hooks.callbacks.iter().filter_map(|table| Self::new(py, table, name, of(table))).collect()
     }
 
     pub(super) fn new(
         py: Python<'_>,
         table: &Table,
-        hook: &'static str,
-        function: &Option<Py<PyAny>>,
+        name: &'static str,
+        function: Option<&Py<PyAny>>,
     ) -> Option<Self> {
-        let function = Held::new(function.as_ref()?.clone_ref(py));
-        Some(Self { function, callback: table.name.as_str().into(), hook })
+        let function = Held::new(function?.clone_ref(py));
+        Some(Self { function, callback: table.name.as_str().into(), name })
     }
 
     /// Calls the hook. An exception is noted to be the hook's.
@@ -105,7 +105,7 @@ impl Hook {
     fn note(&self, py: Python<'_>, raised: &PyErr, key: Option<&Bound<'_, PyAny>>) {
         let key = key.and_then(|key| key.repr().ok());
         let at = key.map_or_else(String::new, |key| format!(", task {key}"));
-        let line = format!("raised in hook `{}` of callback {}{at}", self.hook, self.callback);
+        let line = format!("raised in hook `{}` of callback {}{at}", self.name, self.callback);
         errors::note(py, raised, &line);
     }
 }

@@ -5,9 +5,11 @@
 //! hears of them through a mailbox.
 
 mod answer;
+mod caller;
 mod calls;
 mod mailbox;
 mod python;
+mod worker;
 
 pub(crate) use answer::Answer;
 pub(crate) use calls::Hooks;
