@@ -1,15 +1,15 @@
 """What the extension module holds. Everything here is used through the Python modules."""
 
-import asyncio
 import concurrent.futures
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from types import GenericAlias
 from typing import Any, Generic, TypeVar, final, overload
 
 __all__ = [
     "ActorHandle",
     "ActorMethod",
     "ObjectRef",
-    "Settler",
+    "Persisted",
     "Vocabulary",
     "after_fork",
     "compute",
@@ -21,6 +21,7 @@ __all__ = [
     "is_killed",
     "kill",
     "look_at_calls",
+    "persist",
     "put",
     "revive_actor_handle",
     "revive_object_ref",
@@ -33,14 +34,6 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# actor.rs
-
-@final
-class Settler:
-    """Gives the result of a coroutine of an actor to those who wait for it."""
-
-    def __call__(self, task: asyncio.Task[Any]) -> None: ...
-
 # actor_handle.rs
 
 @final
@@ -51,7 +44,7 @@ class ActorHandle:
     holds it. The actor ends when nobody does, unless it has a name.
     """
 
-    def __getattr__(self, name: str) -> ActorMethod: ...
+    def __getattribute__(self, name: str, /) -> ActorMethod: ...
     def __copy__(self) -> ActorHandle: ...
     def __deepcopy__(self, memo: Any) -> ActorHandle: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -133,7 +126,10 @@ def is_initialized() -> bool:
     """True if there are workers."""
 
 def shutdown() -> None:
-    """Cancel what runs, wait for the tasks that are running, and end all workers."""
+    """Cancel what runs, wait for the tasks that are running, and end all workers.
+
+    A signal ends the waiting, and the workers end when they can.
+    """
 
 def after_fork() -> None:
     """In a child process, forget the workers, which it does not have."""
@@ -168,9 +164,37 @@ class ObjectRef(Generic[_T]):
     def __copy__(self) -> ObjectRef[_T]: ...
     def __deepcopy__(self, memo: Any) -> ObjectRef[_T]: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
+    def __class_getitem__(cls, value: Any) -> GenericAlias: ...
 
 def revive_object_ref(token: tuple[int, int, int]) -> ObjectRef[Any]:
     """The ref that was pickled in this process."""
+
+# persist.rs
+
+@final
+class Persisted:
+    """A value in the store, or one that is still being made."""
+
+    def fetch(self) -> Any:
+        """The value; waits for it."""
+
+    def is_spilled(self) -> bool:
+        """True if the value is on disk just now."""
+
+    def __dask_tokenize__(self) -> tuple[str, int, int]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+def persist(
+    vocabulary: Vocabulary,
+    graph: dict[Any, Any],
+    wanted: Any,
+    *,
+    workers: int | None = None,
+    cache: Mapping[Any, Any] | None = None,
+    pool: Callable[..., Any] | None = None,
+    retries: dict[Any, int] | None = None,
+) -> list[Persisted]:
+    """Start to run what `wanted`, a flat list of keys, needs of a graph; a handle for each."""
 
 # remote.rs
 
@@ -188,8 +212,20 @@ def submit(
 
 # run.rs
 
-def compute(*args: Any, **kwargs: Any) -> Any:
-    """Run what some keys need of a graph."""
+def compute(
+    vocabulary: Vocabulary,
+    graph: dict[Any, Any],
+    wanted: Any,
+    *,
+    workers: int | None = None,
+    inline: bool = False,
+    cache: Mapping[Any, Any] | None = None,
+    pool: Callable[..., Any] | None = None,
+    retries: dict[Any, int] | None = None,
+    keeps_calls: bool = False,
+    raise_exception: Callable[..., Any] | None = None,
+) -> Any:
+    """Run what `wanted` needs of a graph, and answer its values in the same shape."""
 
 # size.rs
 
@@ -202,7 +238,22 @@ def set_sizeof(function: Callable[[Any], int]) -> None:
 class Vocabulary:
     """The classes that graphs are made of."""
 
-    def __init__(self, **kwargs: Any) -> None: ...
+    def __new__(
+        cls,
+        *,
+        task: type,
+        reference: type,
+        alias: type,
+        data: type,
+        node: type,
+        list: type | None,
+        tuple: type | None,
+        set: type | None,
+        dict: type | None,
+        convert: Callable[..., Any],
+        fetch: Callable[..., Any],
+        missing: Callable[..., Exception],
+    ) -> Vocabulary: ...
 
 # waiting.rs
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from types import FunctionType
+from typing import Any, overload
 
 from mobula import _core
 from mobula._session import warn_of_ignored
@@ -104,7 +105,7 @@ class RemoteFunction:
             self._retried = (Exception,) if retried else ()
         self._retries = (_FOR_EVER if retries < 0 else retries) if self._retried else 0
         self._number: int = number
-        self._name: str = options.get("name") or getattr(function, "__name__", "function")
+        self._name = str(options.get("name") or getattr(function, "__name__", "function"))
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Have the function called; answers a ref to its result, a list of refs, or None."""
@@ -177,10 +178,8 @@ class ActorClass:
         functools.update_wrapper(self, cls, updated=())
         self._class = cls
         self._options = options
-        methods = inspect.getmembers_static(cls) if _HAS_STATIC else inspect.getmembers(cls)
         self._is_asynchronous = any(
-            inspect.iscoroutinefunction(getattr(method, "__func__", method))
-            for _, method in methods
+            inspect.iscoroutinefunction(inspect.getattr_static(cls, name)) for name in dir(cls)
         )
         if options.get("get_if_exists") and not options.get("name"):
             raise ValueError("get_if_exists needs a name")
@@ -210,15 +209,12 @@ class ActorClass:
         return f"ActorClass({self._class.__name__})"
 
 
-_HAS_STATIC = hasattr(inspect, "getmembers_static")
-
-_C = TypeVar("_C", bound=type)
-
-
 @overload
-def remote(target: _C, /) -> ActorClass: ...
+def remote(target: type, /) -> ActorClass: ...
 @overload
-def remote(target: Callable[..., Any], /) -> RemoteFunction: ...
+def remote(target: FunctionType, /) -> RemoteFunction: ...
+@overload
+def remote(target: Callable[..., Any], /) -> Any: ...
 @overload
 def remote(**options: Any) -> Callable[[Any], Any]: ...
 

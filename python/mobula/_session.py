@@ -155,8 +155,8 @@ def wait(
     >>> mobula.wait([one, two]) == ([one], [two])
     True
     """
-    if isinstance(object_refs, _core.ObjectRef):
-        raise TypeError("wait() takes a list of refs, not one ref")
+    if not isinstance(object_refs, Sequence):
+        raise TypeError(f"wait() takes a list of refs, not {type(object_refs)}")
     return _core.wait(list(object_refs), num_returns, timeout)
 
 

@@ -20,7 +20,7 @@ class MobulaError(Exception):
 
 
 class RunCancelledError(MobulaError):
-    """The run was cancelled: by an interrupt, by `shutdown`, or because nobody wanted it any more."""
+    """The run was cancelled: by an interrupt, by `shutdown`, or because nobody wants it."""
 
 
 class ClusterClosedError(MobulaError):

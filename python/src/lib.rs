@@ -21,6 +21,7 @@ mod interpreter;
 mod mailroom;
 mod object;
 mod object_ref;
+mod persist;
 mod pickle;
 mod promise;
 mod queue;
@@ -47,6 +48,8 @@ mod _core {
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
     #[pymodule_export]
     use crate::object_ref::{ObjectRef, revive_object_ref};
+    #[pymodule_export]
+    use crate::persist::{Persisted, persist};
     #[pymodule_export]
     use crate::remote::submit;
     #[pymodule_export]

@@ -140,9 +140,10 @@ impl ObjectRef {
     #[classmethod]
     fn __class_getitem__<'py>(
         class: &Bound<'py, PyType>,
-        _value: &Bound<'py, PyAny>,
-    ) -> Bound<'py, PyType> {
-        class.clone()
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let alias = class.py().import("types")?.getattr("GenericAlias")?;
+        alias.call1((class, value))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
 use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
-use crate::graph::{Graph, Key, Missing, Outputs, Plan, Results};
+use crate::graph::{Graph, Key, Meaning, Missing, Outputs, Plan, Results};
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -340,6 +340,34 @@ impl Client {
         }
         let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
         let plan = Arc::new(Plan::new(graph, keys.clone())?);
+        Ok(self.promise(plan, keys, callbacks, policy))
+    }
+
+    pub(super) fn persist_plan_under(
+        &self,
+        plan: Arc<Plan>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
+    ) -> Result<Vec<ObjectRef>, Error> {
+        if self.is_closed() {
+            return Err(Kind::Closed.into());
+        }
+        let key = |meaning: &Meaning<'_>| match meaning {
+            Meaning::Task(task) => plan.key(*task).clone(),
+            Meaning::Literal(_) => Key::from("literal"),
+        };
+        let keys = plan.wanted().iter().map(key).collect();
+        Ok(self.promise(plan, keys, callbacks, policy))
+    }
+
+    /// Starts a run and answers handles to its results, one for each of the wanted `keys`.
+    fn promise(
+        &self,
+        plan: Arc<Plan>,
+        keys: Vec<Key>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
+    ) -> Vec<ObjectRef> {
         let mut refs = Vec::with_capacity(keys.len());
         let make = |guard: &Arc<CancelGuard>| {
             let objects = keys.into_iter().map(|key| {
@@ -351,7 +379,7 @@ impl Client {
             Reply::Objects(PromisedObjects::new(objects.collect()))
         };
         self.submit(plan, callbacks, policy, make);
-        Ok(refs)
+        refs
     }
 
     /// Puts data into the store.
