@@ -1,5 +1,51 @@
-"""Mobula: task graphs on a system of actors."""
+"""Mobula: task graphs on a system of actors.
 
-from mobula._core import init, is_initialized, shutdown
+Beside the scheduler for Dask (:mod:`mobula.dask`) there are remote functions and actors, with the names that
+they have in Ray, so that a program can say ``import mobula as ray``. Everything runs on threads of this
+process.
 
-__all__ = ["init", "is_initialized", "shutdown"]
+>>> import mobula
+>>> @mobula.remote
+... class Counter:
+...     def __init__(self):
+...         self.count = 0
+...
+...     def add(self, number):
+...         self.count += number
+...         return self.count
+>>> counter = Counter.remote()
+>>> mobula.get([counter.add.remote(1), counter.add.remote(2)])
+[1, 3]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mobula import exceptions
+from mobula._core import ActorHandle, ObjectRef, get, get_actor, is_initialized, put
+from mobula._remote import ActorClass, RemoteFunction, remote
+from mobula._session import IgnoredWarning, init, kill, shutdown, wait
+
+__all__ = [
+    "ActorClass",
+    "ActorHandle",
+    "IgnoredWarning",
+    "ObjectRef",
+    "RemoteFunction",
+    "exceptions",
+    "get",
+    "get_actor",
+    "init",
+    "is_initialized",
+    "kill",
+    "put",
+    "remote",
+    "shutdown",
+    "wait",
+]
+
+
+def __getattr__(name: str) -> Any:
+    offered = ", ".join(__all__)
+    raise AttributeError(f"module 'mobula' has no attribute {name!r}; there are {offered}")

@@ -1,22 +1,119 @@
 """What the extension module holds. Everything here is used through the Python modules."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+import concurrent.futures
+from collections.abc import Callable, Generator, Mapping, Sequence
+from types import GenericAlias
+from typing import Any, Generic, TypeVar, final, overload
 
 __all__ = [
+    "ActorHandle",
+    "ActorMethod",
     "Hooks",
+    "ObjectRef",
     "Persisted",
     "Result",
     "Vocabulary",
     "after_fork",
     "compute",
+    "end_actors",
+    "get",
+    "get_actor",
     "init",
     "is_in_task",
     "is_initialized",
+    "is_killed",
+    "kill",
+    "look_at_calls",
     "persist",
+    "put",
+    "revive_actor_handle",
+    "revive_object_ref",
     "set_sizeof",
     "shutdown",
+    "start_actor",
+    "submit",
+    "wait",
 ]
+
+_T = TypeVar("_T")
+
+# actor_handle.rs
+
+@final
+class ActorHandle:
+    """A handle to an actor. Its attributes are the methods of the actor's class.
+
+    It can be handed to tasks, callbacks and other actors, and pickled in this process as long as somebody
+    holds it. The actor ends when nobody does, unless it has a name.
+    """
+
+    def __getattribute__(self, name: str, /) -> ActorMethod: ...
+    def __copy__(self) -> ActorHandle: ...
+    def __deepcopy__(self, memo: Any) -> ActorHandle: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class ActorMethod:
+    """A method of an actor."""
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Have the method called, behind the caller's earlier calls of the actor.
+
+        Answers a ref to its result, a list of refs, or None. Among the arguments, refs stand for their
+        values: the call waits for them.
+        """
+
+    def options(self, *, num_returns: int = 1) -> ActorMethod:
+        """The same method, with another number of results."""
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> None: ...
+
+def start_actor(
+    class_: type,
+    arguments: tuple[Any, ...],
+    named: dict[str, Any] | None,
+    /,
+    *,
+    class_name: str,
+    name: str | None,
+    get_if_exists: bool,
+    is_asynchronous: bool,
+) -> ActorHandle:
+    """Start an actor of a class."""
+
+def get_actor(name: str) -> ActorHandle:
+    """A handle to the actor with a name; a ``ValueError`` if there is none.
+
+    Examples
+    --------
+    >>> import mobula
+    >>> mobula.get_actor("nobody")
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no actor with the name "nobody": none was made, or it has ended
+    """
+
+def kill(actor: ActorHandle) -> None:
+    """End an actor now."""
+
+def revive_actor_handle(token: tuple[int, int, int]) -> ActorHandle:
+    """The handle that was pickled in this process."""
+
+# actor_thread.rs
+
+def is_killed() -> bool:
+    """True if the actor of this thread was killed. For its event loop."""
+
+def look_at_calls() -> bool:
+    """Let the actor of this thread carry out the calls that came; true if it has ended.
+
+    For its event loop.
+    """
+
+# actors.rs
+
+def end_actors() -> None:
+    """End all actors, and wait for the methods that are running. A signal ends the waiting."""
 
 # clusters.rs
 
@@ -79,6 +176,41 @@ class Hooks:
 def is_in_task() -> bool:
     """True on a thread that works for a run: in a task, or in a hook of one."""
 
+# object_ref.rs
+
+@final
+class ObjectRef(Generic[_T]):
+    """A handle to a value that is there or will be: in the store, of a run, or of an actor's call.
+
+    The value stays as long as there is a handle. It can be awaited in any event loop, and pickled in this
+    process as long as somebody holds it. Refs are equal if they are to the same value.
+
+    Examples
+    --------
+    >>> import asyncio, mobula
+    >>> ref = mobula.put("manta")
+    >>> async def fetch():
+    ...     return await ref
+    >>> asyncio.run(fetch())
+    'manta'
+    """
+
+    @property
+    def key(self) -> str:
+        """The key of the task that makes the value, or the name of the call, as text."""
+
+    def future(self) -> concurrent.futures.Future[_T]:
+        """A future of the value, which cannot be cancelled."""
+
+    def __await__(self) -> Generator[Any, None, _T]: ...
+    def __copy__(self) -> ObjectRef[_T]: ...
+    def __deepcopy__(self, memo: Any) -> ObjectRef[_T]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __class_getitem__(cls, value: Any) -> GenericAlias: ...
+
+def revive_object_ref(token: tuple[int, int, int]) -> ObjectRef[Any]:
+    """The ref that was pickled in this process."""
+
 # persist.rs
 
 @final
@@ -105,6 +237,20 @@ def persist(
     retries: dict[Any, int] | None = None,
 ) -> list[Persisted]:
     """Start to run what `wanted`, a flat list of keys, needs of a graph; a handle for each."""
+
+# remote.rs
+
+def submit(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    named: dict[str, Any] | None,
+    *,
+    name: str,
+    num_returns: int,
+    max_retries: int,
+    retried: tuple[type[BaseException], ...] | None,
+) -> list[ObjectRef[Any]]:
+    """Have a function called by a worker as soon as its arguments are there."""
 
 # run.rs
 
@@ -151,3 +297,50 @@ class Vocabulary:
         fetch: Callable[..., Any],
         missing: Callable[..., Exception],
     ) -> Vocabulary: ...
+
+# waiting.rs
+
+@overload
+def get(refs: ObjectRef[_T], timeout: float | None = None) -> _T: ...
+@overload
+def get(
+    refs: list[ObjectRef[_T]] | tuple[ObjectRef[_T], ...], timeout: float | None = None
+) -> list[_T]:
+    """The value of a ref, or a list of the values of several; waits for them.
+
+    The exception of a task or a method is raised as it was there. In a task or a hook the worker goes on
+    with other work meanwhile.
+
+    Parameters
+    ----------
+    refs
+        A ref, or a list of refs.
+    timeout
+        For how many seconds to wait at most; a ``GetTimeoutError`` after that.
+
+    Raises
+    ------
+    WouldDeadlockError
+        In a method of an actor, if the value waits for the actor itself.
+
+    Examples
+    --------
+    >>> import mobula
+    >>> mobula.get([mobula.put(1), mobula.put(2)], timeout=1)
+    [1, 2]
+    """
+
+def put(object: _T) -> ObjectRef[_T]:
+    """Put an object into the store.
+
+    Examples
+    --------
+    >>> import mobula
+    >>> mobula.get(mobula.put([1, 2]))
+    [1, 2]
+    """
+
+def wait(
+    refs: list[ObjectRef[Any]], num_returns: int = 1, timeout: float | None = None
+) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    """Split refs in those whose value was made and the others."""

@@ -7,11 +7,13 @@ use mobula::{Client, Cluster, ClusterBuilder};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::actors;
 use crate::aside;
 use crate::errors;
 use crate::fork;
 use crate::interpreter::{Interpreter, released};
 use crate::object;
+use crate::remote;
 use crate::run::wait_for;
 
 /// The clusters of this process.
@@ -259,7 +261,9 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn after_fork() {
     fork::in_child();
+    actors::in_child();
     aside::in_child();
+    remote::in_child();
     let mut clusters = match CLUSTERS.try_lock() {
         Ok(clusters) => clusters,
         Err(std::sync::TryLockError::Poisoned(clusters)) => clusters.into_inner(),

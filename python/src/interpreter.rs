@@ -66,6 +66,16 @@ fn call(body: &mut SendWrapper<&mut dyn FnMut()>) {
     (***body)();
 }
 
+/// Runs `body`, which drops values of tasks, and releases the objects in them at once and here.
+pub(crate) fn holding<R>(py: Python<'_>, body: impl FnOnce() -> R) -> R {
+    let answer = {
+        let _inside = Flag::set(&IN_SPELL, true);
+        body()
+    };
+    object::release_here(py);
+    answer
+}
+
 /// The interpreter, for the workers of one cluster.
 #[derive(Debug)]
 pub(crate) struct Interpreter {

@@ -4,8 +4,14 @@
 //! become functions, and errors become exceptions. Nothing here knows Dask's modules: what is needed of
 //! them comes in as a [`Vocabulary`](vocabulary::Vocabulary), made by `mobula/dask/_adapter.py`.
 
+mod actor;
+mod actor_handle;
 mod actor_state;
+mod actor_thread;
+mod actors;
+mod arguments;
 mod aside;
+mod caller;
 mod clusters;
 mod context;
 mod errors;
@@ -13,12 +19,15 @@ mod fork;
 mod hooks;
 mod ingest;
 mod interpreter;
+mod mailroom;
 mod object;
 mod object_ref;
 mod persist;
 mod pickle;
 mod promise;
+mod queue;
 mod referent;
+mod remote;
 mod run;
 mod size;
 mod task;
@@ -29,6 +38,14 @@ mod waiting;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::actor_handle::{
+        ActorHandle, ActorMethod, get_actor, kill, revive_actor_handle, start_actor,
+    };
+    #[pymodule_export]
+    use crate::actor_thread::{is_killed, look_at_calls};
+    #[pymodule_export]
+    use crate::actors::end_actors;
+    #[pymodule_export]
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
@@ -38,6 +55,8 @@ mod _core {
     use crate::object_ref::{ObjectRef, revive_object_ref};
     #[pymodule_export]
     use crate::persist::{Persisted, persist};
+    #[pymodule_export]
+    use crate::remote::submit;
     #[pymodule_export]
     use crate::run::compute;
     #[pymodule_export]

@@ -10,6 +10,7 @@ use pyo3::types::{PyTuple, PyType};
 
 use crate::aside;
 use crate::fork::Process;
+use crate::interpreter::holding;
 use crate::promise::{Broken, drive};
 use crate::referent::{Condition, Referent, object_in};
 use crate::tokens::{Token, Tokens};
@@ -49,8 +50,10 @@ impl Drop for ObjectRef {
         let referent = self.referent.take();
         if !self.process.is_current() {
             // Who would hear of it lives in the parent of this process.
-            std::mem::forget(referent);
+            return std::mem::forget(referent);
         }
+        // Else there would be no Python object to be dropped.
+        Python::attach(|py| holding(py, || drop(referent)));
     }
 }
 
@@ -137,14 +140,15 @@ impl ObjectRef {
     #[classmethod]
     fn __class_getitem__<'py>(
         class: &Bound<'py, PyType>,
-        _value: &Bound<'py, PyAny>,
-    ) -> Bound<'py, PyType> {
-        class.clone()
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let alias = class.py().import("types")?.getattr("GenericAlias")?;
+        alias.call1((class, value))
     }
 }
 
 /// The ref that was pickled in this process.
 #[pyfunction]
 pub(crate) fn revive_object_ref(py: Python<'_>, token: Token) -> PyResult<Py<PyAny>> {
-    PICKLED.revive(py, &token).map(Bound::unbind)
+    PICKLED.revive(py, token).map(Bound::unbind)
 }

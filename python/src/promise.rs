@@ -1,7 +1,7 @@
 //! [`Promise`]: a result that somebody will give, once: an actor, or the run of a remote function.
 //!
-//! Who wants it waits with a waker or leaves a continuation behind. Continuations run on the thread that
-//! gives the result, one after the other however long a chain of them gets, and never touch the
+//! Who wants it waits with a waker, or [drives](drive) a future. Such a future goes on on the thread that
+//! gives the result, one after the other however long a chain of them gets, and never touches the
 //! interpreter: what needs its lock goes [aside](crate::aside).
 
 use std::cell::RefCell;
@@ -30,18 +30,12 @@ pub(crate) struct Promise {
 }
 
 enum State {
-    Pending { waiters: Vec<Waiter>, needs: Needs },
+    Pending { waiters: Vec<Waker>, needs: Needs },
     Settled(Settled),
 }
 
-/// Who wants to know.
-enum Waiter {
-    Waker(Waker),
-    Job(Job),
-}
-
 /// Something to do without the interpreter.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// What a pending promise waits for itself.
 #[derive(Clone)]
@@ -103,6 +97,13 @@ impl Broken {
     }
 }
 
+impl Broken {
+    /// The same as the error of a task that needed the result.
+    pub(crate) fn into_task_error(self, py: Python<'_>) -> TaskError {
+        TaskError::new(py, self.exception(py))
+    }
+}
+
 impl Promise {
     pub(crate) fn new(name: Arc<str>, needs: Needs) -> Arc<Self> {
         let state = Mutex::new(State::Pending { waiters: Vec::new(), needs });
@@ -159,34 +160,15 @@ impl Promise {
         drop(state);
         let State::Pending { waiters, needs } = old else { return };
         drop(needs);
-        for waiter in waiters {
-            match waiter {
-                Waiter::Waker(waker) => waker.wake(),
-                Waiter::Job(job) => later(job),
-            }
-        }
-    }
-
-    /// Does something as soon as there is a result: now, or on the thread that gives it.
-    pub(crate) fn then(&self, job: Job) {
-        let mut state = self.lock();
-        if let State::Pending { waiters, .. } = &mut *state {
-            return waiters.push(Waiter::Job(job));
-        }
-        drop(state);
-        later(job);
+        waiters.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Settled> {
         match &mut *self.lock() {
             State::Settled(settled) => Poll::Ready(settled.clone()),
             State::Pending { waiters, .. } => {
-                let is_known = |waiter: &Waiter| match waiter {
-                    Waiter::Waker(waker) => waker.will_wake(context.waker()),
-                    Waiter::Job(_) => false,
-                };
-                if !waiters.iter().any(is_known) {
-                    waiters.push(Waiter::Waker(context.waker().clone()));
+                if !waiters.iter().any(|waiter| waiter.will_wake(context.waker())) {
+                    waiters.push(context.waker().clone());
                 }
                 Poll::Pending
             }
@@ -226,17 +208,14 @@ thread_local! {
 /// Does something on this thread: at once, or behind what it is doing just now. So a chain of jobs of
 /// which each one brings about the next does not nest.
 pub(crate) fn later(job: Job) {
-    let first = JOBS.with_borrow_mut(|jobs| match jobs {
-        Some(jobs) => {
+    let mut next = JOBS.with_borrow_mut(|jobs| {
+        if let Some(jobs) = jobs {
             jobs.push_back(job);
-            None
+            return None;
         }
-        None => {
-            *jobs = Some(VecDeque::new());
-            Some(job)
-        }
+        *jobs = Some(VecDeque::new());
+        Some(job)
     });
-    let mut next = first;
     while let Some(job) = next {
         job();
         next = JOBS.with_borrow_mut(|jobs| {

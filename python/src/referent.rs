@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::actor_state::ActorState;
 use crate::object::Object;
-use crate::promise::{Broken, Given, Job, Needs, Promise, drive};
+use crate::promise::{Broken, Given, Needs, Promise};
 
 /// A value that is there or will be.
 #[derive(Clone)]
@@ -82,18 +82,6 @@ impl Referent {
             Given::Value(value) => Ok(value),
             Given::Stored(object) => {
                 object.wait().await.map_err(|error| Broken::Failed(error.into()))
-            }
-        }
-    }
-
-    /// Does something as soon as the value was made or cannot be made, on the thread that brings it
-    /// about.
-    pub(crate) fn then(&self, job: Job) {
-        match self {
-            Self::Promised(promise) => promise.then(job),
-            Self::Object(_) => {
-                let referent = self.clone();
-                drive(async move { referent.made().await.map(drop) }, |_| job());
             }
         }
     }

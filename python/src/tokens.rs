@@ -15,7 +15,7 @@ use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use crate::pickle;
 
 /// What stands for a handle in a pickle: the process, by number and by chance, and the handle's number.
-#[derive(FromPyObject, IntoPyObject)]
+#[derive(Clone, Copy, FromPyObject, IntoPyObject)]
 pub(crate) struct Token(u32, u64, u64);
 
 /// The handles of one class that were pickled and still are there.
@@ -64,11 +64,7 @@ impl Tokens {
     }
 
     /// The handle of a token.
-    pub(crate) fn revive<'py>(
-        &self,
-        py: Python<'py>,
-        token: &Token,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn revive<'py>(&self, py: Python<'py>, token: Token) -> PyResult<Bound<'py, PyAny>> {
         let class = self.class;
         if (token.0, token.1) != (std::process::id(), chance()) {
             return Err(PyRuntimeError::new_err(format!(

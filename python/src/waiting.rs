@@ -3,6 +3,7 @@
 //! The interpreter's lock is not held meanwhile. A thread of a program looks at signals now and then; a
 //! worker, in a task or a hook, works on what it waits for; an actor that would wait for itself is told so.
 
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -250,7 +251,8 @@ pub(crate) fn wait<'py>(
         let message = format!("`num_returns` must be 1 to {}, the number of refs", referents.len());
         return Err(PyValueError::new_err(message));
     }
-    let distinct: std::collections::HashSet<&Referent> = referents.iter().collect();
+    #[expect(clippy::mutable_key_type, reason = "what is hashed never changes")]
+    let distinct: HashSet<&Referent> = referents.iter().collect();
     if distinct.len() < referents.len() {
         return Err(PyValueError::new_err("the refs must be different from each other"));
     }

@@ -44,14 +44,14 @@ fn each_input_is_given_once_however_many_there_are() {
     watched(|| {
         for inputs in [3_i64, 50_000] {
             let seen = Arc::new(Mutex::new(Vec::new()));
-            let sees = Arc::clone(&seen);
+            let witness = Arc::clone(&seen);
             let callback = CallbackBuilder::new().pretask(move |key, deps| {
                 if *key == Key::from("all") {
                     let named = deps.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
                     let plan = deps.task().plan();
                     let numbered = deps.by_task().map(|(task, _)| plan.key(task).clone());
                     assert!(numbered.eq(named.iter().cloned()));
-                    sees.lock().unwrap().extend(named);
+                    witness.lock().unwrap().extend(named);
                 }
                 Ok(None)
             });
@@ -179,7 +179,7 @@ fn views_tell_of_task_and_run() {
 }
 
 #[test]
-fn finish_sees_the_final_result() {
+fn finish_witness_the_final_result() {
     watched(|| {
         let cluster = cluster(1);
         let seen = Arc::new(Mutex::new(None));
