@@ -1,7 +1,9 @@
-# The commands of the project. They need cargo, make and the crate registry; nothing else first.
+# The commands of the project. They need cargo, python3 (3.10 or later, with pip), make and the registries of
+# crates and of Python packages; nothing else first. What Python needs is put under target/python.
 # `make` alone lists them.
 
 CARGO ?= cargo
+PYTHON ?= python3
 # The lock file is committed, and what it says is what is built.
 LOCKED := --locked
 # Everything that is checked is built in Cargo's `dev` profile, so that the tree is built once.
@@ -11,21 +13,48 @@ MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 .DEFAULT_GOAL := help
 # Cargo uses all cores by itself, and the tests' verdict must be the last thing on the screen.
 .NOTPARALLEL:
-.PHONY: help demo test bench lint fmt fmt-check clippy doc bench-check deny advisories msrv
+.PHONY: help demo demo-rust demo-python test test-rust test-python test-dask test-dask-versions bench bench-python lint lint-python python-environment fmt fmt-check clippy doc bench-check deny advisories msrv
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-demo: ## Run the main job: a year of flights through graphs, hooks and the cache.
+demo: demo-rust demo-python ## Run the main job: a year of flights through graphs, hooks and the cache; in Rust, then with Dask.
+
+demo-rust:
 	$(CARGO) run $(LOCKED) --release --example flights
 
-test: fmt-check clippy doc bench-check ## Run everything that must pass.
+demo-python: python-environment
+	@for example in dask_on_ray timer_callback presubmit_callback simple_cache flights; do \
+		echo "$(NEWEST) python/examples/$$example.py" && $(NEWEST) python/examples/$$example.py || exit 1; \
+	done
+
+test: test-rust test-python ## Run everything that must pass.
+
+test-rust: fmt-check clippy doc bench-check ## Test the crate.
 	$(CARGO) test $(CHECKED)
+
+test-python: python-environment lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
+	$(NEWEST) -m pytest -q -c python/pyproject.toml python/tests
+	$(NEWEST) -m pytest -q -c python/pyproject.toml --doctest-modules --pyargs mobula
+	$(NEWEST) python/tools/dask_suite.py --quick
+
+test-dask: python-environment ## Run all of Dask's own tests on Mobula and on Dask's threads.
+	$(NEWEST) python/tools/dask_suite.py --runslow
+
+test-dask-versions: ## Test the package against the oldest, a middle and the newest Dask.
+	@for version in oldest middle newest; do \
+		$(ENVIRONMENT) --dask $$version && \
+		target/python/$$version/bin/python -m pytest -q -c python/pyproject.toml python/tests && \
+		target/python/$$version/bin/python python/tools/dask_suite.py --quick || exit 1; \
+	done
 
 bench: ## Measure the cost of a task beside the peers; writes benches/README.md and results.json.
 	$(CARGO) bench $(LOCKED) --bench overhead
 
-lint: fmt-check clippy deny ## Check format, lints and the dependencies' licences and sources.
+bench-python: python-environment ## Measure the Python package beside Dask's schedulers; writes python/benches/README.md.
+	$(NEWEST) python/benches/overhead.py
+
+lint: fmt-check clippy deny lint-python ## Check format, lints and the dependencies' licences and sources.
 
 fmt: ## Format the code.
 	$(CARGO) fmt --all
@@ -44,6 +73,18 @@ advisories: ## Ask the advisory database about the dependencies; needs cargo-den
 	$(CARGO) deny $(LOCKED) check advisories
 
 # The steps of the commands above.
+
+# The newest Dask, and the others that are tested, each with the package built from this tree.
+ENVIRONMENT := $(PYTHON) python/tools/environment.py
+NEWEST := target/python/newest/bin/python
+
+python-environment:
+	$(ENVIRONMENT)
+
+lint-python: python-environment
+	cd python && ../$(NEWEST) -m ruff format --check . && ../$(NEWEST) -m ruff check .
+	cd python && ../$(NEWEST) -m mypy --config-file pyproject.toml mobula
+	$(NEWEST) -m mypy.stubtest mobula._core
 
 fmt-check:
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \

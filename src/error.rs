@@ -91,6 +91,7 @@ impl Error {
             Kind::Graph(GraphError::MissingKey { key, .. } | GraphError::DuplicateKey(key))
             | Kind::Object(
                 ObjectError::Cancelled { key }
+                | ObjectError::NotYet { key }
                 | ObjectError::Failed { key, .. }
                 | ObjectError::Lost { key, .. },
             ) => Some(key),

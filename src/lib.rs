@@ -80,6 +80,7 @@ pub use actors::store::{ObjectError, ObjectRef, Staying, StoreStats, StoredValue
 pub use actors::{AskError, StateRef, WorkerEnvironment, WorkerStats};
 pub use client::{
     CallbackGuard, Canceller, Client, Explanation, Request, RunHandle, TaskExplanation,
+    wait_blocking,
 };
 pub use cluster::{Cluster, ClusterBuilder};
 pub use delayed::{Delayed, DelayedArg, DelayedFn, DelayedList, IntoArg, IntoArgs, delayed};

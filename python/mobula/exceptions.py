@@ -11,6 +11,7 @@ __all__ = [
     "TaskTimeoutError",
     "ValueLostError",
     "WorkerLostError",
+    "WouldDeadlockError",
 ]
 
 
@@ -19,7 +20,7 @@ class MobulaError(Exception):
 
 
 class RunCancelledError(MobulaError):
-    """The run was cancelled: by an interrupt, by `shutdown`, or because nobody wanted it any more."""
+    """The run was cancelled: by an interrupt, by `shutdown`, or because nobody wants it."""
 
 
 class ClusterClosedError(MobulaError):
@@ -44,3 +45,7 @@ class WorkerLostError(MobulaError):
 
 class ActorDiedError(MobulaError):
     """The actor was killed, or the workers have been shut down."""
+
+
+class WouldDeadlockError(MobulaError):
+    """A method of an actor wants to wait for something that waits for the actor itself."""

@@ -7,19 +7,49 @@ use mobula::{Client, Cluster, ClusterBuilder};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::aside;
 use crate::errors;
+use crate::fork;
 use crate::interpreter::{Interpreter, released};
 use crate::object;
+use crate::run::wait_for;
 
 /// The clusters of this process.
 struct Clusters {
     settings: Settings,
     /// By number of workers; `None` is the usual number.
-    threads: BTreeMap<Option<usize>, Arc<Cluster>>,
+    threads: BTreeMap<Option<usize>, Shared>,
     /// Clusters that work in the thread which waits, and that nobody uses just now.
     inline: Vec<Cluster>,
     /// True from `init` or the first use on, until `shutdown`.
     is_initialized: bool,
+}
+
+/// A cluster that several callers use.
+struct Shared {
+    cluster: Cluster,
+    /// Held by all who use it.
+    users: Arc<()>,
+}
+
+/// The right to use a cluster. It does not keep the cluster from being shut down.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    client: Client,
+    #[expect(dead_code, reason = "it is counted")]
+    user: Arc<()>,
+}
+
+impl Handle {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Shared {
+    fn handle(&self) -> Handle {
+        Handle { client: self.cluster.client().clone(), user: Arc::clone(&self.users) }
+    }
 }
 
 /// What `init` was told.
@@ -86,38 +116,42 @@ impl Settings {
 }
 
 /// A cluster with worker threads, and with as many of them as asked for.
-pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Arc<Cluster>> {
-    let found = released(py, || lock().threads.get(&workers).cloned());
-    if let Some(cluster) = found {
-        return Ok(cluster);
+pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle> {
+    if workers == Some(0) {
+        return Err(PyValueError::new_err("the number of workers must be 1 or more"));
+    }
+    let found = released(py, || lock().threads.get(&workers).map(Shared::handle));
+    if let Some(handle) = found {
+        return Ok(handle);
     }
     object::start_releaser();
     let made = released(py, || {
         let mut clusters = lock();
-        if let Some(cluster) = clusters.threads.get(&workers) {
-            return Ok(Arc::clone(cluster));
+        if let Some(shared) = clusters.threads.get(&workers) {
+            return Ok(shared.handle());
         }
         let mut builder = clusters.settings.builder();
         if let Some(workers) = workers {
             builder = builder.workers(workers);
         }
-        let cluster = Arc::new(builder.start()?);
+        let shared = Shared { cluster: builder.start()?, users: Arc::default() };
+        let handle = shared.handle();
         clusters.is_initialized = true;
-        let unused =
-            if clusters.threads.len() > MOST_NUMBERS { clusters.take_unused() } else { None };
-        clusters.threads.insert(workers, Arc::clone(&cluster));
+        let too_many = clusters.threads.len() > MOST_NUMBERS;
+        let unused = if too_many { clusters.take_unused() } else { None };
+        clusters.threads.insert(workers, shared);
         drop(clusters);
         drop(unused);
-        Ok(cluster)
+        Ok(handle)
     });
     made.map_err(|error: mobula::Error| errors::exception(py, &error))
 }
 
 impl Clusters {
     /// Some cluster with a number of workers of its own that nobody uses just now.
-    fn take_unused(&mut self) -> Option<Arc<Cluster>> {
-        let is_unused = |(number, cluster): (&Option<usize>, &Arc<Cluster>)| {
-            (number.is_some() && Arc::strong_count(cluster) == 1).then_some(*number)
+    fn take_unused(&mut self) -> Option<Shared> {
+        let is_unused = |(number, shared): (&Option<usize>, &Shared)| {
+            (number.is_some() && Arc::strong_count(&shared.users) == 1).then_some(*number)
         };
         let number = self.threads.iter().find_map(is_unused)?;
         self.threads.remove(&number)
@@ -190,25 +224,42 @@ pub(crate) fn is_initialized(py: Python<'_>) -> bool {
     released(py, || lock().is_initialized)
 }
 
-/// Cancels what runs, waits for the tasks that are running, and ends all workers.
+/// Cancels what runs, waits for the tasks that are running, and ends all workers. A signal ends the
+/// waiting, and the workers end when they can.
 #[pyfunction]
-pub(crate) fn shutdown(py: Python<'_>) {
-    released(py, || {
+pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
+    let clusters = released(py, || {
         let mut clusters = lock();
         let threads = std::mem::take(&mut clusters.threads);
         let inline = std::mem::take(&mut clusters.inline);
         clusters.settings = Settings::default();
         clusters.is_initialized = false;
-        drop(clusters);
-        drop((threads, inline));
+        (threads, inline)
     });
+    if clusters.0.is_empty() && clusters.1.is_empty() {
+        return Ok(());
+    }
+    let (sender, ended) = futures::channel::oneshot::channel::<()>();
+    let body = move || {
+        drop(clusters);
+        drop(sender); // The signal.
+    };
+    let ending = std::thread::Builder::new().name("mobula-ending".to_owned()).spawn(body);
+    ending.map_err(|error| {
+        PyRuntimeError::new_err(format!("the workers cannot be ended: {error}"))
+    })?;
+    // That the sender is gone is what was waited for.
+    wait_for(py, ended)?.ok();
     object::release_elsewhere(py);
+    Ok(())
 }
 
 /// In a child process after a fork there are no threads: the clusters are forgotten, and new ones are
 /// made when they are needed.
 #[pyfunction]
 pub(crate) fn after_fork() {
+    fork::in_child();
+    aside::in_child();
     let mut clusters = match CLUSTERS.try_lock() {
         Ok(clusters) => clusters,
         Err(std::sync::TryLockError::Poisoned(clusters)) => clusters.into_inner(),

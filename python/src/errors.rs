@@ -114,6 +114,9 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         if let GraphError::MissingKey { .. } = wrong {
             return PyKeyError::new_err(wrong.to_string());
         }
+        if let GraphError::Cycle(_) = wrong {
+            return PyRuntimeError::new_err(format!("Cycle detected: {wrong}")); // Dask's words, too.
+        }
         return PyRuntimeError::new_err(wrong.to_string());
     }
     let class = if error.is_cancelled() {

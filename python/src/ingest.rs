@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use crate::object::Object;
+use crate::persist::Persisted;
 use crate::task::{Call, Nested, Part, PyTask, Shared};
 use crate::vocabulary::{Vocabulary, Word};
 
@@ -248,6 +249,12 @@ impl<'py> Walk<'_, 'py> {
             return self.define(key, node, Call::Nested(Box::new(nested)), &inputs);
         }
         let arguments = arguments.cast_into::<PyTuple>()?;
+        if function.is(&self.source.vocabulary.fetch)
+            && let Ok(argument) = arguments.get_item(0)
+            && let Ok(persisted) = argument.cast_exact::<Persisted>()
+        {
+            return self.define(key, node, Call::Fetch(persisted.get().clone()), &[]);
+        }
         let mut is_plain = true;
         for argument in arguments.iter() {
             match self.source.vocabulary.word(&argument)? {

@@ -4,26 +4,40 @@
 //! become functions, and errors become exceptions. Nothing here knows Dask's modules: what is needed of
 //! them comes in as a [`Vocabulary`](vocabulary::Vocabulary), made by `mobula/dask/_adapter.py`.
 
+mod actor_state;
+mod aside;
 mod clusters;
 mod context;
 mod errors;
+mod fork;
 mod ingest;
 mod interpreter;
 mod object;
+mod object_ref;
+mod persist;
 mod pickle;
+mod promise;
+mod referent;
 mod run;
 mod size;
 mod task;
+mod tokens;
 mod vocabulary;
+mod waiting;
 
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
+    use crate::object_ref::{ObjectRef, revive_object_ref};
+    #[pymodule_export]
+    use crate::persist::{Persisted, persist};
     #[pymodule_export]
     use crate::run::compute;
     #[pymodule_export]
     use crate::size::set_sizeof;
     #[pymodule_export]
     use crate::vocabulary::Vocabulary;
+    #[pymodule_export]
+    use crate::waiting::{get, put, wait};
 }

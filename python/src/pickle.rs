@@ -4,6 +4,7 @@
 //! others are the buffers of arrays, in the order in which the pickle wants them. Buffers are written a
 //! piece at a time, so that saving memory does not take a copy of it, and come back writable.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 
 use mobula::value::{CodecError, Source};
@@ -12,6 +13,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
 
 use crate::object::Object;
+
+thread_local! {
+    /// True while a value is pickled on its way to disk.
+    static IS_SPILLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True while this thread pickles a value on its way to disk.
+pub(crate) fn is_spilling() -> bool {
+    IS_SPILLING.get()
+}
 
 /// So much of a buffer is copied at once.
 const PIECE: usize = 1 << 20;
@@ -62,7 +73,10 @@ fn parts(py: Python<'_>, object: &Object) -> Result<Vec<(Py<PyAny>, usize)>, Cod
         options.set_item("protocol", 5)?;
         options.set_item("buffer_callback", buffers.getattr("append")?)?;
         let dumps = pickler(py)?;
-        let pickle = dumps.call((object.get(),), Some(&options))?;
+        IS_SPILLING.set(true);
+        let pickle = dumps.call((object.get(),), Some(&options));
+        IS_SPILLING.set(false);
+        let pickle = pickle?;
         let mut parts = vec![(pickle.clone().unbind(), pickle.len()?)];
         for buffer in buffers {
             // Flat bytes, whatever the array's shape; without a copy.

@@ -24,9 +24,45 @@ use crate::vocabulary::Vocabulary;
 /// How long a signal may go unnoticed.
 const SIGNALS: Duration = Duration::from_millis(50);
 
+/// Says how a graph is to be run.
+pub(crate) struct Order<'a, 'py> {
+    pub(crate) vocabulary: &'a Vocabulary,
+    pub(crate) graph: &'a Bound<'py, PyDict>,
+    pub(crate) wanted: &'a Bound<'py, PyAny>,
+    pub(crate) cache: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) retries: Option<&'a Bound<'py, PyDict>>,
+    pub(crate) pool: Option<Py<PyAny>>,
+    pub(crate) keeps_calls: bool,
+}
+
+impl Order<'_, '_> {
+    /// Reads and orders the graph.
+    pub(crate) fn plan(self, py: Python<'_>) -> PyResult<(Arc<Plan>, Vec<Py<PyAny>>)> {
+        let shared = Arc::new(Shared {
+            context: Context::current(py)?,
+            pool: self.pool,
+            reference: self.vocabulary.reference.clone_ref(py).into_any(),
+            keeps_calls: self.keeps_calls,
+        });
+        let source = Source {
+            vocabulary: self.vocabulary,
+            graph: self.graph,
+            cache: self.cache,
+            retries: self.retries,
+            shared: &shared,
+            runs_aliases: false,
+        };
+        let Ingested { graph, keys, wanted } = ingest(source, self.wanted)?;
+        let outputs = Outputs::List(wanted.into_iter().map(Outputs::Node).collect());
+        let plan = released(py, || Plan::new(graph, outputs));
+        let plan = plan.map_err(|error| errors::exception(py, &Error::from(error)))?;
+        Ok((Arc::new(plan), keys))
+    }
+}
+
 /// Runs what `wanted` needs of `graph`, and answers its values in the same shape, lists as tuples.
 #[pyfunction]
-#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false))]
+#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false, raise_exception=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn compute<'py>(
     py: Python<'py>,
@@ -39,55 +75,54 @@ pub(crate) fn compute<'py>(
     pool: Option<Py<PyAny>>,
     retries: Option<&Bound<'py, PyDict>>,
     keeps_calls: bool,
+    raise_exception: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let shared = Arc::new(Shared {
-        context: Context::current(py)?,
-        pool,
-        reference: vocabulary.reference.clone_ref(py).into_any(),
-        keeps_calls,
-    });
-    let source = Source { vocabulary, graph, cache, retries, shared: &shared, runs_aliases: false };
-    let ingested = ingest(source, wanted)?;
-    let Ingested { graph, keys, wanted: nodes } = ingested;
-    let outputs = Outputs::List(nodes.into_iter().map(Outputs::Node).collect());
-    let plan = released(py, || Plan::new(graph, outputs))
-        .map_err(|error| errors::exception(py, &Error::from(error)))?;
-    let plan = Arc::new(plan);
+    let order = Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls };
+    let (plan, keys) = order.plan(py)?;
     let answer = if inline {
         let cluster = clusters::inline(py)?;
-        run(py, cluster.client(), &plan, true)
+        run(py, cluster.client(), &plan, true, raise_exception)
     } else {
         let cluster = clusters::threads(py, workers)?;
-        run(py, cluster.client(), &plan, false)
+        run(py, cluster.client(), &plan, false, raise_exception)
     };
-    let values = match answer {
-        Ok(results) => {
-            let values = objects(py, &results);
-            drop(results);
-            values
-        }
-        Err(error) => Err(error),
-    };
-    drop(plan);
-    drop(keys);
+    let values = answer.and_then(|results| objects(py, &results));
+    drop((plan, keys));
     object::release_elsewhere(py);
     shaped(wanted, &mut values?.into_iter())
 }
 
-fn run(py: Python<'_>, client: &Client, plan: &Arc<Plan>, inline: bool) -> PyResult<Results> {
+fn run(
+    py: Python<'_>,
+    client: &Client,
+    plan: &Arc<Plan>,
+    inline: bool,
+    raise_exception: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Results> {
     let handle = client.run(Arc::clone(plan));
     let answer =
         if inline || is_worker() { released(py, || handle.wait()) } else { wait(py, handle)? };
-    answer.map_err(|error| {
-        if let Some(call) = task_error_of(&error).and_then(errors::TaskError::take_call) {
-            // What it raises now, it raises here.
-            return match task::repeat(py, call.call, call.shared, &call.inputs) {
-                Ok(_) => errors::exception(py, &error),
-                Err(raised) => raised,
-            };
+    answer.map_err(|error| raised(py, &error, raise_exception))
+}
+
+/// The exception to raise for an error of a run.
+fn raised(py: Python<'_>, error: &Error, raise_exception: Option<&Bound<'_, PyAny>>) -> PyErr {
+    let exception = errors::exception(py, error);
+    let Some(task_error) = task_error_of(error) else { return exception };
+    if let Some(call) = task_error.take_call() {
+        // What it raises now, it raises here.
+        return match task::repeat(py, call.call, call.shared, &call.inputs) {
+            Ok(_) => exception,
+            Err(raised) => raised,
+        };
+    }
+    if let Some(raise_exception) = raise_exception {
+        let arguments = (exception.value(py), exception.traceback(py));
+        if let Err(raised) = raise_exception.call1(arguments) {
+            return raised;
         }
-        errors::exception(py, &error)
-    })
+    }
+    exception
 }
 
 struct Unpark(Thread);
@@ -101,12 +136,21 @@ impl Wake for Unpark {
 /// Waits without the interpreter's lock, and looks at signals now and then. If one of them raises, the
 /// run is cancelled.
 fn wait(py: Python<'_>, handle: RunHandle) -> PyResult<Result<Results, Error>> {
-    let mut handle = Box::pin(handle);
+    let canceller = handle.canceller();
+    wait_for(py, handle).inspect_err(|_| canceller.cancel())
+}
+
+/// Waits for a future without the interpreter's lock, and looks at signals now and then.
+pub(crate) fn wait_for<F>(py: Python<'_>, future: F) -> PyResult<F::Output>
+where
+    F: Future<Output: Send> + Send,
+{
+    let mut future = Box::pin(future);
     loop {
-        if let Some(answer) = released(py, || poll_for(handle.as_mut(), SIGNALS)) {
+        if let Some(answer) = released(py, || poll_for(future.as_mut(), SIGNALS)) {
             return Ok(answer);
         }
-        py.check_signals().inspect_err(|_| handle.cancel())?;
+        py.check_signals()?;
     }
 }
 

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PySet, PyTuple};
 use crate::context::Context;
 use crate::errors::TaskError;
 use crate::object::{self, Object};
+use crate::persist::Persisted;
 
 /// What the tasks of one run have in common.
 pub(crate) struct Shared {
@@ -41,6 +42,8 @@ pub(crate) enum Call {
     Nested(Box<Nested>),
     /// The value of another task under a name of its own.
     Same,
+    /// A value that was persisted.
+    Fetch(Persisted),
 }
 
 /// A call whose arguments are put together from parts.
@@ -152,6 +155,7 @@ impl PyTask {
         let mut values = Values { py, left: inputs.iter() };
         let ready = match &self.call {
             Call::Same => return values.next(),
+            Call::Fetch(persisted) => return persisted.object(py),
             Call::Plain(function) => {
                 let arguments = inputs.iter().map(|input| object_of(py, input));
                 let arguments = arguments.collect::<PyResult<Vec<_>>>()?;
@@ -212,10 +216,23 @@ impl Function for PyTask {
         None
     }
 
+    fn holds_values(&self) -> bool {
+        matches!(self.call, Call::Fetch(_))
+    }
+
     fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, CallError> {
         let failed = |error: TaskError| CallError::Failed(Box::new(error));
-        if matches!(self.call, Call::Same) {
-            return Ok(Outcome::Ready(inputs[0].take()));
+        match &self.call {
+            Call::Same => return Ok(Outcome::Ready(inputs[0].take())),
+            // The value itself, not a copy of its account.
+            Call::Fetch(persisted) => {
+                let value = Python::try_attach(|py| {
+                    persisted.value(py).map_err(|error| failed(TaskError::new(py, error)))
+                });
+                let value = value.unwrap_or_else(|| Err(failed(TaskError::interpreter_ended())));
+                return value.map(Outcome::Ready);
+            }
+            Call::Plain(_) | Call::Flat { .. } | Call::Nested(_) => {}
         }
         let answer = Python::try_attach(|py| {
             object::release_here(py);
@@ -237,6 +254,7 @@ impl Call {
             }
             Self::Nested(nested) => Self::Nested(Box::new(nested.clone_ref(py))),
             Self::Same => Self::Same,
+            Self::Fetch(persisted) => Self::Fetch(persisted.clone()),
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Vocabulary {
     pub(crate) reference: Py<PyType>,
     /// Makes a node of what old graphs have for tasks: `(key, task, all_keys)`.
     pub(crate) convert: Py<PyAny>,
+    /// The function of a task that fetches a persisted value.
+    pub(crate) fetch: Py<PyAny>,
     /// The error for a key that is not there: `(key, dependents)`.
     pub(crate) missing: Py<PyAny>,
     /// By the address of a class that was met before, which is held: what its objects are.
@@ -47,7 +49,7 @@ pub(crate) struct Vocabulary {
 #[pymethods]
 impl Vocabulary {
     #[new]
-    #[pyo3(signature = (*, task, reference, alias, data, node, list, tuple, set, dict, convert, missing))]
+    #[pyo3(signature = (*, task, reference, alias, data, node, list, tuple, set, dict, convert, fetch, missing))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
         py: Python<'_>,
@@ -61,6 +63,7 @@ impl Vocabulary {
         set: Option<Py<PyType>>,
         dict: Option<Py<PyType>>,
         convert: Py<PyAny>,
+        fetch: Py<PyAny>,
         missing: Py<PyAny>,
     ) -> Self {
         let containers =
@@ -72,7 +75,7 @@ impl Vocabulary {
             (data, Word::Data),
         ];
         exact.extend(containers.into_iter().filter_map(|(class, word)| Some((class?, word))));
-        Self { exact, node, reference, convert, missing, known: Mutex::default() }
+        Self { exact, node, reference, convert, fetch, missing, known: Mutex::default() }
     }
 }
 

@@ -1,4 +1,4 @@
-"""The programs in the README run, and print what stands behind their `print` calls."""
+"""The programs in the two READMEs run, and print what stands behind their `print` calls."""
 
 import re
 import subprocess
@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PACKAGE = Path(__file__).parent.parent
+READMES = "".join(
+    (folder / "README.md").read_text(encoding="utf-8") for folder in (PACKAGE, PACKAGE.parent)
+)
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", READMES, re.MULTILINE | re.DOTALL)
 
 
 def test_there_are_programs():
-    assert len(PROGRAMS) == README.count("```python")
-    assert len(PROGRAMS) >= 5
+    assert len(PROGRAMS) == READMES.count("```python")
+    assert len(PROGRAMS) >= 6
 
 
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))

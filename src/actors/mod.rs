@@ -34,6 +34,7 @@ pub(crate) use scheduler::{
 };
 pub(crate) use worker::{
     AsyncActor, Crew, Surroundings, WorkerSettings, is_worker_thread, wait_among, wait_for,
+    wait_needing,
 };
 
 use std::any::Any;

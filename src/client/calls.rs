@@ -14,13 +14,13 @@ use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, nex
 use crate::actors::worker::ActiveRun;
 use crate::actors::{
     Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
-    WorkerStats, block_on, is_arbiter_thread, wait_among,
+    WorkerStats, block_on, is_arbiter_thread, wait_among, wait_needing,
 };
 use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
 use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
-use crate::graph::{Graph, Key, Missing, Outputs, Plan, Results};
+use crate::graph::{Graph, Key, Meaning, Missing, Outputs, Plan, Results};
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -340,6 +340,34 @@ impl Client {
         }
         let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
         let plan = Arc::new(Plan::new(graph, keys.clone())?);
+        Ok(self.promise(plan, keys, callbacks, policy))
+    }
+
+    pub(super) fn persist_plan_under(
+        &self,
+        plan: Arc<Plan>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
+    ) -> Result<Vec<ObjectRef>, Error> {
+        if self.is_closed() {
+            return Err(Kind::Closed.into());
+        }
+        let key = |meaning: &Meaning<'_>| match meaning {
+            Meaning::Task(task) => plan.key(*task).clone(),
+            Meaning::Literal(_) => Key::from("literal"),
+        };
+        let keys = plan.wanted().iter().map(key).collect();
+        Ok(self.promise(plan, keys, callbacks, policy))
+    }
+
+    /// Starts a run and answers handles to its results, one for each of the wanted `keys`.
+    fn promise(
+        &self,
+        plan: Arc<Plan>,
+        keys: Vec<Key>,
+        callbacks: Vec<Arc<dyn Callback>>,
+        policy: Policy,
+    ) -> Vec<ObjectRef> {
         let mut refs = Vec::with_capacity(keys.len());
         let make = |guard: &Arc<CancelGuard>| {
             let objects = keys.into_iter().map(|key| {
@@ -351,12 +379,12 @@ impl Client {
             Reply::Objects(PromisedObjects::new(objects.collect()))
         };
         self.submit(plan, callbacks, policy, make);
-        Ok(refs)
+        refs
     }
 
     /// Puts data into the store.
-    pub fn put(&self, key: impl Into<Key>, data: impl Data) -> ObjectRef {
-        self.shared.store.put(key.into(), Value::new(data))
+    pub fn put(&self, key: impl Into<Key>, data: impl Into<Value>) -> ObjectRef {
+        self.shared.store.put(key.into(), data.into())
     }
 
     /// The values of object refs, in order; waits for those that are still being made.
@@ -501,6 +529,33 @@ pub(crate) fn typed<T: Data + Clone>(value: Value, key: &Key) -> Result<T, Error
         let (expected, found) = (std::any::type_name::<T>(), value.type_name());
         Kind::Result { key: Some(key.clone()), expected, found }.into()
     })
+}
+
+/// Waits for a future on this thread. In a task or a hook the thread works meanwhile on other runs, so
+/// that what is waited for gets done even if all workers wait.
+///
+/// `needs` is asked now and then for the value that the future waits for just now, if it is one that a
+/// run makes: that run is worked on first, however deep this thread is in tasks that wait.
+///
+/// # Errors
+///
+/// [`Error`] on an arbiter, all actors of which would be held up.
+///
+/// # Examples
+///
+/// ```
+/// let cluster = mobula::Cluster::builder().workers(1).start()?;
+/// let one = cluster.put("one", 1_i64);
+/// let value = mobula::wait_blocking(one.wait(), || Some(one.clone()))?;
+/// assert_eq!(value.unwrap().take::<i64>().unwrap(), 1);
+/// # Ok::<(), mobula::Error>(())
+/// ```
+pub fn wait_blocking<F: Future>(
+    future: F,
+    mut needs: impl FnMut() -> Option<ObjectRef>,
+) -> Result<F::Output, Error> {
+    refuse_on_arbiter("wait")?;
+    Ok(wait_needing(&mut || needs()?.maker(), future))
 }
 
 pub(super) fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {

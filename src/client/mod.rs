@@ -8,7 +8,7 @@ mod explain;
 mod handle;
 mod request;
 
-pub use calls::Client;
+pub use calls::{Client, wait_blocking};
 pub use explain::{Explanation, TaskExplanation};
 pub use handle::{CallbackGuard, Canceller, RunHandle};
 pub use request::Request;

@@ -188,6 +188,36 @@ impl Request {
     }
 }
 
+impl Request {
+    /// As [`persist`](Self::persist), for a plan, with a handle to each wanted value in the order of the
+    /// wanted keys, whatever their shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, Plan, graph, keys};
+    ///
+    /// fn inc(x: i64) -> i64 {
+    ///     x + 1
+    /// }
+    ///
+    /// let cluster = Cluster::builder().workers(1).start()?;
+    /// let plan = Plan::new(graph! { "x" => 1, "y" => (inc, "x") }, keys!["y", ["x"]])?;
+    /// let refs = cluster.request().persist_plan(plan)?;
+    /// let values = cluster.gather_blocking(&refs)?;
+    /// assert_eq!(values[0].downcast_ref::<i64>(), Some(&2));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub fn persist_plan(&self, plan: impl Into<Arc<Plan>>) -> Result<Vec<ObjectRef>, Error> {
+        let (callbacks, policy) = (self.callbacks.clone(), self.policy.clone());
+        self.client.persist_plan_under(plan.into(), callbacks, policy)
+    }
+}
+
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request")

@@ -35,7 +35,8 @@ class Sample:
     def ratio(self, others: list[Sample]) -> float:
         """The median of this figure over the least of the others' in the same round."""
         least = (min(figures) for figures in zip(*(other.values for other in others), strict=True))
-        return statistics.median(own / other for own, other in zip(self.values, least, strict=True))
+        ratios = [own / other for own, other in zip(self.values, least, strict=True)]
+        return float(statistics.median(ratios))
 
 
 def take_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Sample]:

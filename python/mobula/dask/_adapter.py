@@ -6,16 +6,35 @@ Tested against the oldest supported release, one in the middle, and the newest.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Hashable, Mapping
+import warnings
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from typing import Any
 
+import dask.base
 import dask.sizeof
 from dask import _task_spec as spec
-from dask.base import named_schedulers
+from dask import config
+from dask.highlevelgraph import HighLevelGraph
 
 from mobula import _core
+from mobula.dask._persist import fetch
 
-__all__ = ["graph_of", "register_name", "vocabulary"]
+__all__ = [
+    "AnnotationWarning",
+    "called_by_persist",
+    "data_of",
+    "graph_of",
+    "persist",
+    "register_name",
+    "retries_of",
+    "setting",
+    "task",
+    "vocabulary",
+]
+
+
+class AnnotationWarning(UserWarning):
+    """An annotation of a collection means nothing to this scheduler."""
 
 
 class _Keys(Container[Hashable]):
@@ -29,9 +48,7 @@ class _Keys(Container[Hashable]):
         return key in self._graph or key in self._cache
 
 
-def _convert(
-    key: Hashable, task: Any, graph: Mapping[Any, Any], cache: Mapping[Any, Any] | None
-) -> Any:
+def _convert(key: Any, task: Any, graph: Mapping[Any, Any], cache: Mapping[Any, Any] | None) -> Any:
     """Make a node of what stands in an old graph: a tuple with a callable, a key, or data."""
     node = spec.convert_legacy_task(key, task, _Keys(graph, cache))
     if isinstance(node, spec.GraphNode):
@@ -54,6 +71,7 @@ vocabulary = _core.Vocabulary(
     set=getattr(spec, "Set", None),
     dict=getattr(spec, "Dict", None),
     convert=_convert,
+    fetch=fetch,
     missing=_missing,
 )
 
@@ -65,9 +83,138 @@ def graph_of(dsk: Any) -> dict[Any, Any]:
     return dsk if type(dsk) is dict else dict(dsk)
 
 
+def setting(name: str, given: Any) -> Any:
+    """What the caller has given, or else what Dask's configuration says."""
+    return config.get(name, None) if given is None else given
+
+
+def task(key: Hashable, function: Callable[..., Any], *arguments: Any) -> Any:
+    """A task of Dask's."""
+    return spec.Task(key, function, *arguments)
+
+
+def called_by_persist() -> bool:
+    """True if `dask.persist` has called the scheduler, which then may answer before it is done."""
+    caller = sys._getframe(2)
+    return caller.f_code is dask.base.persist.__code__
+
+
+def retries_of(dsk: Any, graph: Mapping[Any, Any]) -> dict[Any, int] | None:
+    """How often tasks may be tried again, by key, as annotated; other annotations are warned of.
+
+    An array loses its annotations when Dask optimises it, so they are taken from the layers before that,
+    which an expression still holds. A task that Dask has made of several may be tried as often as any of
+    them.
+    """
+    retries: dict[Any, int] = {}
+    unknown: set[str] = set()
+    layers = (layer for graph in _graphs(dsk) for layer in graph.layers.values())
+    for layer in layers:
+        for name, value in (layer.annotations or {}).items():
+            if name != "retries":
+                unknown.add(name)
+                continue
+            for key in layer:
+                count = value(key) if callable(value) else value
+                if isinstance(count, int):
+                    retries[key] = count
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        warnings.warn(
+            f"annotated {names}: threads of one process are all alike to this scheduler, so this has"
+            " no effect; `retries` has one",
+            AnnotationWarning,
+            stacklevel=4,
+        )
+    if retries:
+        for key, node in graph.items():
+            for part in _parts_of(node):
+                retries[key] = max(retries.get(part, 0), retries.get(key, 0))
+        _hand_on(retries, dsk, graph)
+    return retries or None
+
+
+def _hand_on(retries: dict[Any, int], dsk: Any, graph: Mapping[Any, Any]) -> None:
+    """Give the retries of tasks that became part of others to those: the next ones that still have a key."""
+    for before in _graphs(dsk):
+        lost = [key for key in retries if key not in graph and key in before]
+        if not lost:
+            continue
+        dependents: dict[Any, list[Any]] = {}
+        for key, needed in before.get_all_dependencies().items():
+            for one in needed:
+                dependents.setdefault(one, []).append(key)
+        for key in lost:
+            for heir in _heirs(key, dependents, before, graph):
+                retries[heir] = max(retries[key], retries.get(heir, 0))
+
+
+def _heirs(
+    key: Any,
+    dependents: Mapping[Any, list[Any]],
+    before: Mapping[Any, Any],
+    graph: Mapping[Any, Any],
+) -> Iterator[Any]:
+    """The keys of a graph that are reached first from a key that it has no more."""
+    left, seen = [key], {key}
+    while left:
+        one = left.pop()
+        followers = dependents.get(one, ())
+        if not followers:
+            # What Dask has put behind the last tasks was not there before.
+            followers = [new for new in graph if new not in before]
+        for follower in followers:
+            if follower in seen:
+                continue
+            seen.add(follower)
+            if follower not in graph:
+                left.append(follower)
+                continue
+            while isinstance(graph.get(follower), spec.Alias):
+                follower = graph[follower].target
+            yield follower
+
+
+def _parts_of(node: Any) -> Iterator[Any]:
+    """The keys of the tasks that Dask has made one task of."""
+    if isinstance(node, spec.Task) and node.func is spec._execute_subgraph:
+        yield from node.args[0]
+
+
+def data_of(graph: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """The keys that stand for data, with it."""
+    for key, node in graph.items():
+        if isinstance(node, spec.DataNode):
+            yield key, node.value
+        elif not isinstance(node, spec.GraphNode):
+            node = _convert(key, node, graph, None)
+            if isinstance(node, spec.DataNode):
+                yield key, node.value
+
+
+def _graphs(dsk: Any) -> Iterator[HighLevelGraph]:
+    """The graph of layers, or all of them in an expression, as they were before Dask optimised them."""
+    left, seen = [dsk], set()
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, HighLevelGraph):
+            yield one
+        elif not isinstance(one, Mapping):
+            left.extend(getattr(one, "operands", ()))
+
+
+def persist(*collections: Any, **kwargs: Any) -> tuple[Any, ...]:
+    """Dask's own `persist`."""
+    dask_persist: Any = dask.base.persist
+    return tuple(dask_persist(*collections, **kwargs))
+
+
 def register_name(name: str, get: Callable[..., Any]) -> None:
     """Let ``scheduler=name`` mean ``get``."""
-    named_schedulers[name] = get
+    dask.base.named_schedulers[name] = get
 
 
 _core.set_sizeof(dask.sizeof.sizeof)

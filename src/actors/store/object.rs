@@ -4,6 +4,7 @@
 //! were persisted, data that a user put) becomes an object. An object does not know where its value is.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -102,6 +103,12 @@ pub enum ObjectError {
         /// Why.
         failure: Failure,
     },
+    /// It lies in a run, as what hooks are given does, and its task is not done.
+    #[error("the value of {key:?} is not there yet, and within its run nobody can wait for it")]
+    NotYet {
+        /// The task's key.
+        key: Key,
+    },
     /// The run that should make it was cancelled, or the cluster has ended.
     #[error("object {key:?} was never made: its run was cancelled or its cluster has ended")]
     Cancelled {
@@ -175,21 +182,61 @@ impl ObjectRef {
         }
     }
 
+    /// Waits until the value was made. It may have moved to disk since.
+    ///
+    /// # Errors
+    ///
+    /// [`ObjectError`] if it was not made. What a hook was given cannot be waited for: a value that its
+    /// run has not made yet is such an error.
+    pub async fn made(&self) -> Result<(), ObjectError> {
+        self.made_as().await.map(drop)
+    }
+
+    async fn made_as(&self) -> Result<Held, ObjectError> {
+        match &self.0 {
+            Inner::Stored(object) => std::future::poll_fn(|context| object.poll(context)).await,
+            Inner::InRun(_) => {
+                self.held().ok_or_else(|| ObjectError::NotYet { key: self.key().clone() })
+            }
+        }
+    }
+
     /// Waits for the value, and brings it back if it has moved to disk.
     ///
     /// # Errors
     ///
-    /// [`ObjectError`] if it will never be there.
-    pub(crate) async fn wait(&self) -> Result<Value, ObjectError> {
-        let held = match &self.0 {
-            Inner::Stored(object) => std::future::poll_fn(|context| object.poll(context)).await?,
-            Inner::InRun(_) => {
-                let cancelled = || ObjectError::Cancelled { key: self.key().clone() };
-                self.held().ok_or_else(cancelled)?
-            }
-        };
+    /// As [`made`](Self::made); and if the value cannot be brought back.
+    pub async fn wait(&self) -> Result<Value, ObjectError> {
+        let held = self.made_as().await?;
         let pinned = std::future::poll_fn(|context| held.poll_pin(context)).await;
         pinned.map_err(|failure| ObjectError::Lost { key: self.key().clone(), failure })
+    }
+}
+
+/// Two handles are equal if they are to the same value, not merely to equal values.
+impl PartialEq for ObjectRef {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Inner::InRun(one), Inner::InRun(two)) => {
+                Arc::ptr_eq(&one.run, &two.run) && one.task == two.task
+            }
+            (Inner::Stored(one), Inner::Stored(two)) => Arc::ptr_eq(one, two),
+            (Inner::InRun(_), Inner::Stored(_)) | (Inner::Stored(_), Inner::InRun(_)) => false,
+        }
+    }
+}
+
+impl Eq for ObjectRef {}
+
+impl Hash for ObjectRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Inner::InRun(RunRef { run, task }) => {
+                run.id().hash(state);
+                task.hash(state);
+            }
+            Inner::Stored(object) => Arc::as_ptr(object).hash(state),
+        }
     }
 }
 

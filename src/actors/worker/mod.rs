@@ -10,7 +10,9 @@ mod crew;
 mod environment;
 mod failing;
 mod limited;
+mod spell;
 mod thread;
+mod waiting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +28,7 @@ pub(crate) use crew::Crew;
 pub(crate) use environment::Surroundings;
 pub use environment::WorkerEnvironment;
 pub(crate) use failing::{asks_conditions, fail_task};
-pub(crate) use thread::{is_worker_thread, wait_among, wait_for};
+pub(crate) use waiting::{is_worker_thread, wait_among, wait_for, wait_needing};
 
 use super::store::sits_at;
 use crate::engine::{Memory, Ticket, WorkerId};

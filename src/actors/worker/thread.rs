@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,9 @@ use super::super::store::begins_at;
 use super::active::{ActiveRun, Report};
 use super::asynchronous::AwaitTask;
 use super::crew::Crew;
-use super::environment::Surroundings;
 use super::failing::{call_failed, fail_by_hook, fail_by_loss, fail_task};
 use super::limited;
+use super::spell::watch_of;
 use crate::engine::{
     Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, TaskId, Ticket, Watch, WorkerId,
 };
@@ -32,17 +32,18 @@ use crate::value::Value;
 const LOOKING_AROUND: Duration = Duration::from_micros(40);
 
 /// The shortest and the longest sleep of a worker while some run is going on.
-const NAP: (Duration, Duration) = (Duration::from_micros(250), Duration::from_millis(10));
+pub(super) const NAP: (Duration, Duration) =
+    (Duration::from_micros(250), Duration::from_millis(10));
 
 thread_local! {
     /// The worker whose thread this is.
-    static CURRENT: RefCell<Option<Rc<WorkerThread>>> = const { RefCell::new(None) };
+    pub(super) static CURRENT: RefCell<Option<Rc<WorkerThread>>> = const { RefCell::new(None) };
 }
 
 /// A worker, seen from its own thread.
 pub(super) struct WorkerThread {
-    id: WorkerId,
-    crew: Arc<Crew>,
+    pub(super) id: WorkerId,
+    pub(super) crew: Arc<Crew>,
     /// Set by the actor when the thread is to end.
     stop: Arc<AtomicBool>,
     /// The runs of the tasks that this thread is in, the innermost one last.
@@ -52,7 +53,7 @@ pub(super) struct WorkerThread {
     /// The room in memory of those tasks of them that wait.
     lent: Cell<u64>,
     /// What this worker saw of the runs that it did not join, where joining has a price.
-    watches: RefCell<Vec<(RunId, Watch)>>,
+    pub(super) watches: RefCell<Vec<(RunId, Watch)>>,
     began: Instant,
 }
 
@@ -96,7 +97,7 @@ impl WorkerThread {
         CURRENT.set(None);
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
@@ -111,50 +112,12 @@ impl WorkerThread {
         now.saturating_duration_since(self.began)
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Works as long as there is something to do; false if there was nothing.
-    fn work_a_spell(&self, turn: &mut usize) -> bool {
-        let surroundings = self.crew.surroundings();
-        if surroundings.is_plain() {
-            return self.work_on_next(turn, Watch::default());
-        }
-        if !self.is_welcome() {
-            return false;
-        }
-        let mut found = false;
-        surroundings.work(&mut || {
-            // Who has come in takes what there is.
-            while !self.is_stopped() && self.work_on_next(turn, Watch::eager()) {
-                found = true;
-                if !surroundings.goes_on() {
-                    break;
-                }
-            }
-        });
-        found
-    }
-
-    /// Whether there is work, and this worker may begin a spell for it.
-    fn is_welcome(&self) -> bool {
-        let (_, runs) = self.crew.runs();
-        let has_work = runs.iter().any(|active| active.run.has_work_for(self.id));
-        let now = self.now();
-        has_work
-            && self.crew.surroundings().admits(|| {
-                let watches = &mut *self.watches.borrow_mut();
-                watches.retain(|(id, _)| runs.iter().any(|active| active.run.id() == *id));
-                runs.iter().any(|active| {
-                    let watch = watch_of(watches, active.run.id());
-                    Surroundings::joining_pays(&active.run, self.id, watch, now)
-                })
-            })
-    }
-
     /// Works on the next run, in turn, that has a task for this worker; false if none has.
-    fn work_on_next(&self, turn: &mut usize, watch: Watch) -> bool {
+    pub(super) fn work_on_next(&self, turn: &mut usize, watch: Watch) -> bool {
         let (version, runs) = self.crew.runs();
         for offset in 0..runs.len() {
             let at = (*turn + offset) % runs.len();
@@ -459,7 +422,7 @@ impl WorkerThread {
         }
         let brought = poll_fn(|context| run.poll_pins(ticket, pins, context));
         // If an input has to be made again, this may be the only worker that can do it.
-        self.wait_inside(None, brought)
+        self.wait_inside(&mut || None, brought)
     }
 
     /// An input of the task is lost for good, and with it the task.
@@ -501,9 +464,13 @@ impl WorkerThread {
         self.inside.borrow().iter().any(|active| active.run.id() == run)
     }
 
-    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if none
-    /// is given.
-    fn wait_inside<F: Future>(&self, run: Option<RunId>, future: F) -> F::Output {
+    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if there is
+    /// no answer to which.
+    pub(super) fn wait_inside<F: Future>(
+        &self,
+        run: &mut dyn FnMut() -> Option<RunId>,
+        future: F,
+    ) -> F::Output {
         // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
         let inside = self.inside.borrow();
         let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
@@ -516,7 +483,7 @@ impl WorkerThread {
         let mut output = None;
         let mut future = Some(future);
         self.crew.surroundings().wait(&mut || {
-            output = future.take().map(|future| block_on(future, || self.help(run)));
+            output = future.take().map(|future| block_on(future, || self.help(run())));
         });
         let output = output.expect("an environment calls what it is given");
         self.lent.set(self.lent.get() - more);
@@ -526,19 +493,24 @@ impl WorkerThread {
 
     /// Works while a task of this thread waits for a run: on that run, or else on any other (what it
     /// waits for may depend on that one), but on none that this thread is already inside of: else every
-    /// task that waits would start the next one like it, deeper and deeper on this stack. Without such
-    /// work, waits a while.
+    /// task that waits would start the next one like it, deeper and deeper on this stack. Runs of one
+    /// task each do that all the same, so from some depth on nothing but the awaited run is worked on.
+    /// Without such work, waits a while.
     ///
     /// A worker that was relieved only waits: another one is in its place.
-    fn help(&self, awaited: Option<RunId>) {
+    pub(super) fn help(&self, awaited: Option<RunId>) {
+        /// A task may take a lot of the stack.
+        const DEEP: usize = 16;
         if self.is_stopped() {
             return std::thread::park_timeout(NAP.0);
         }
+        let is_deep = self.inside.borrow().len() >= DEEP;
         let (version, runs) = self.crew.runs();
         let is_awaited = |active: &&Arc<ActiveRun>| Some(active.run.id()) == awaited;
         let others = runs
             .iter()
             .rev()
+            .filter(|_| !is_deep)
             .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
         let task = runs.iter().filter(is_awaited).chain(others).find_map(|active| {
             Some((Arc::clone(active), self.first_task(&active.run, Watch::eager())?))
@@ -558,14 +530,6 @@ impl WorkerThread {
     }
 }
 
-fn watch_of(watches: &mut Vec<(RunId, Watch)>, run: RunId) -> &mut Watch {
-    let at = watches.iter().position(|(id, _)| *id == run).unwrap_or_else(|| {
-        watches.push((run, Watch::default()));
-        watches.len() - 1
-    });
-    &mut watches[at].1
-}
-
 /// The `posttask` hooks of a task, unless the run is over already.
 pub(super) fn posttask(
     active: &ActiveRun,
@@ -579,36 +543,4 @@ pub(super) fn posttask(
         }
         _ => Ok(()),
     }
-}
-
-/// True if this is a worker's thread.
-pub(crate) fn is_worker_thread() -> bool {
-    CURRENT.with_borrow(Option::is_some)
-}
-
-/// Waits for a future that ends with a run, or with an unknown one (a value on disk may have to be made
-/// again). On a worker's thread, works on that run meanwhile: a task that waits for a nested run does
-/// not cost the run its only worker.
-pub(crate) fn wait_for<F: Future>(run: Option<RunId>, future: F) -> F::Output {
-    let worker = CURRENT.with_borrow(Clone::clone);
-    match worker {
-        Some(worker) => worker.wait_inside(run, future),
-        None => block_on(future, std::thread::park),
-    }
-}
-
-/// As [`wait_for`], for a run of `crew`: where workers have no threads, this thread is the worker
-/// meanwhile, unless another one is.
-pub(crate) fn wait_among<F: Future>(crew: &Weak<Crew>, run: Option<RunId>, future: F) -> F::Output {
-    let inline = crew.upgrade().filter(|crew| crew.is_inline() && !is_worker_thread());
-    let Some(crew) = inline else { return wait_for(run, future) };
-    let worker = Rc::new(WorkerThread::new(WorkerId(0), Arc::clone(&crew), Arc::default()));
-    block_on(future, || {
-        let Some(_seat) = crew.try_sit() else {
-            return std::thread::park_timeout(NAP.0);
-        };
-        CURRENT.set(Some(Rc::clone(&worker)));
-        worker.help(run);
-        CURRENT.set(None);
-    })
 }

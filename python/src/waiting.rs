@@ -1,0 +1,320 @@
+//! Waiting for values, as Python programs do it: `get`, `wait`; and `put`, after which nobody waits.
+//!
+//! The interpreter's lock is not held meanwhile. A thread of a program looks at signals now and then; a
+//! worker, in a task or a hook, works on what it waits for; an actor that would wait for itself is told so.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use mobula::{Key, Value};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::actor_state::{ActorState, Waits};
+use crate::interpreter::{is_worker, released};
+use crate::object::Object;
+use crate::object_ref::ObjectRef;
+use crate::promise::Needs;
+use crate::referent::{Condition, Referent, object_in};
+use crate::{clusters, errors, object};
+
+/// How long a signal may go unnoticed.
+const SIGNALS: Duration = Duration::from_millis(50);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+thread_local! {
+    /// Always the same one, so that who waits again and again is on a list of waiters only once.
+    static WAKER: Waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+}
+
+/// Until when to wait; none for ever.
+#[derive(Clone, Copy)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    fn after(timeout: Option<f64>) -> PyResult<Self> {
+        let Some(seconds) = timeout else { return Ok(Self(None)) };
+        if seconds.is_nan() || seconds < 0.0 {
+            return Err(PyValueError::new_err("a timeout must be a number of seconds, 0 or more"));
+        }
+        #[expect(clippy::disallowed_methods, reason = "a timeout begins now")]
+        let now = Instant::now();
+        let time = Duration::try_from_secs_f64(seconds).ok();
+        Ok(Self(time.and_then(|time| now.checked_add(time))))
+    }
+
+    /// How long it is until then.
+    #[expect(clippy::disallowed_methods, reason = "timeouts are looked at")]
+    fn left(self) -> Option<Duration> {
+        Some(self.0?.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Waits for a future that must not touch the interpreter; none if it took too long. `needs` says what it
+/// waits for just now.
+fn wait_until<F>(
+    py: Python<'_>,
+    future: F,
+    deadline: Deadline,
+    needs: impl Fn() -> Needs + Send + Sync,
+) -> PyResult<Option<F::Output>>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    if is_worker() {
+        return work_until(py, future, deadline, needs);
+    }
+    let mut future = pin!(future);
+    loop {
+        if let Some(output) = released(py, || look_until(future.as_mut(), deadline)) {
+            return Ok(Some(output));
+        }
+        if deadline.left() == Some(Duration::ZERO) {
+            return Ok(None);
+        }
+        py.check_signals()?;
+    }
+}
+
+/// Waits on a worker's thread, which works meanwhile.
+fn work_until<F>(
+    py: Python<'_>,
+    future: F,
+    deadline: Deadline,
+    needs: impl Fn() -> Needs + Send + Sync,
+) -> PyResult<Option<F::Output>>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let run = || match needs() {
+        Needs::Run(object) => Some(object),
+        Needs::Nothing | Needs::Arguments(_) | Needs::Actor(_) => None,
+    };
+    let output = released(py, || {
+        let mut future = pin!(future);
+        // A worker that waits looks around all the time.
+        let limited = poll_fn(move |context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if deadline.left() == Some(Duration::ZERO) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        mobula::wait_blocking(limited, run)
+    });
+    object::release_here(py);
+    output.map_err(|error| errors::exception(py, &error))
+}
+
+/// Polls a future on this thread until it is time to look at signals.
+fn look_until<F: Future>(
+    mut future: std::pin::Pin<&mut F>,
+    deadline: Deadline,
+) -> Option<F::Output> {
+    /// An answer from another thread that is awake takes less than this many looks.
+    const LOOKS: u32 = 64;
+    let waker = WAKER.with(Clone::clone);
+    let mut context = Context::from_waker(&waker);
+    for _ in 0..LOOKS {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        std::hint::spin_loop();
+    }
+    #[expect(clippy::disallowed_methods, reason = "signals are looked for at intervals")]
+    let began = Instant::now();
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        let left = SIGNALS.checked_sub(began.elapsed())?;
+        match deadline.left() {
+            Some(Duration::ZERO) => return None,
+            Some(until) => std::thread::park_timeout(left.min(until)),
+            None => std::thread::park_timeout(left),
+        }
+    }
+}
+
+/// Says that this thread waits for a referent, if it is an actor's; an error if the referent itself
+/// waits for the actor.
+fn announce(py: Python<'_>, referent: &Referent) -> PyResult<Option<Waits>> {
+    let Some(actor) = ActorState::current() else { return Ok(None) };
+    let waits = actor.will_wait(referent);
+    match needs_of(referent, &actor) {
+        Needs::Actor(end) if Arc::ptr_eq(&end, &actor) => {
+            let message = format!(
+                "{} waits here for {}, which waits for the actor itself to be done: this would last \
+                 for ever. In an `async def` method the result can be awaited.",
+                actor.class(),
+                referent.name()
+            );
+            Err(errors::ours(py, "WouldDeadlockError", message))
+        }
+        Needs::Actor(_) | Needs::Run(_) | Needs::Nothing | Needs::Arguments(_) => Ok(Some(waits)),
+    }
+}
+
+fn needs_of(referent: &Referent, actor: &Arc<ActorState>) -> Needs {
+    referent.needs_at_last(|other| std::ptr::eq(other, Arc::as_ptr(actor)))
+}
+
+fn refuse_out_of_reach(py: Python<'_>, referent: &Referent) -> PyResult<()> {
+    if referent.is_out_of_reach() {
+        let message = format!("{} is made in the parent of this process", referent.name());
+        return Err(errors::ours(py, "ClusterClosedError", message));
+    }
+    Ok(())
+}
+
+/// Waits for one value.
+fn get_one<'py>(
+    py: Python<'py>,
+    object_ref: &Bound<'py, PyAny>,
+    deadline: Deadline,
+) -> PyResult<Bound<'py, PyAny>> {
+    let referent = referent_of(object_ref)?;
+    refuse_out_of_reach(py, &referent)?;
+    let mut fetched = Box::pin(referent.fetch());
+    let at_once = fetched.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let value = if let Poll::Ready(value) = at_once {
+        Some(value)
+    } else {
+        let _waits = announce(py, &referent)?;
+        let needs = || referent.needs_at_last(|_| false);
+        wait_until(py, fetched, deadline, needs)?
+    };
+    let late = || {
+        let message = format!("{} was not there in time; it is still being made", referent.name());
+        errors::ours(py, "GetTimeoutError", message)
+    };
+    match value.ok_or_else(late)? {
+        Ok(value) => object_in(py, &value),
+        Err(broken) => Err(broken.exception(py)),
+    }
+}
+
+fn referent_of(object_ref: &Bound<'_, PyAny>) -> PyResult<Referent> {
+    if let Ok(object_ref) = object_ref.cast::<ObjectRef>() {
+        return Ok(object_ref.get().referent().clone());
+    }
+    let class = object_ref.get_type();
+    Err(PyTypeError::new_err(format!("an ObjectRef is expected here, not an object of {class}")))
+}
+
+/// The value of a ref, or the values of a list of them; see the stub.
+#[pyfunction]
+#[pyo3(signature = (refs, timeout=None))]
+pub(crate) fn get<'py>(
+    refs: &Bound<'py, PyAny>,
+    timeout: Option<f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = refs.py();
+    let deadline = Deadline::after(timeout)?;
+    if !refs.is_instance_of::<PyList>() && !refs.is_instance_of::<PyTuple>() {
+        return get_one(py, refs, deadline);
+    }
+    let all = refs.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    for one in &all {
+        referent_of(one)?;
+    }
+    let values = all.iter().map(|one| get_one(py, one, deadline));
+    Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
+}
+
+/// Splits refs in those whose value is there and the others; see the stub.
+#[pyfunction]
+#[pyo3(signature = (refs, num_returns=1, timeout=None))]
+pub(crate) fn wait<'py>(
+    refs: &Bound<'py, PyList>,
+    num_returns: usize,
+    timeout: Option<f64>,
+) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+    let py = refs.py();
+    let deadline = Deadline::after(timeout)?;
+    let all = refs.iter().collect::<Vec<_>>();
+    let referents = all.iter().map(referent_of).collect::<PyResult<Vec<_>>>()?;
+    if num_returns == 0 || num_returns > referents.len() {
+        let message = format!("`num_returns` must be 1 to {}, the number of refs", referents.len());
+        return Err(PyValueError::new_err(message));
+    }
+    let distinct: std::collections::HashSet<&Referent> = referents.iter().collect();
+    if distinct.len() < referents.len() {
+        return Err(PyValueError::new_err("the refs must be different from each other"));
+    }
+    let is_there = |referent: &Referent| referent.condition() != Condition::Pending;
+    if referents.iter().filter(|referent| is_there(referent)).count() < num_returns {
+        wait_for_some(py, &referents, num_returns, deadline)?;
+    }
+    let (mut ready, mut others) = (Vec::new(), Vec::new());
+    for (object_ref, referent) in all.into_iter().zip(&referents) {
+        let is_ready = ready.len() < num_returns && is_there(referent);
+        if is_ready { ready.push(object_ref) } else { others.push(object_ref) }
+    }
+    Ok((PyList::new(py, ready)?, PyList::new(py, others)?))
+}
+
+fn wait_for_some(
+    py: Python<'_>,
+    referents: &[Referent],
+    number: usize,
+    deadline: Deadline,
+) -> PyResult<()> {
+    for referent in referents {
+        refuse_out_of_reach(py, referent)?;
+    }
+    if let Some(actor) = ActorState::current() {
+        let can_come = |referent: &&Referent| !matches!(needs_of(referent, &actor), Needs::Actor(end) if Arc::ptr_eq(&end, &actor));
+        if referents.iter().filter(can_come).count() < number
+            && let Some(own) = referents.iter().find(|referent| !can_come(referent))
+        {
+            announce(py, own)?;
+        }
+    }
+    let mut left: Vec<_> = referents.iter().map(|one| Some(Box::pin(one.made()))).collect();
+    let mut made = 0;
+    let some = poll_fn(move |context| {
+        for slot in &mut left {
+            let Some(future) = slot else { continue };
+            if future.as_mut().poll(context).is_ready() {
+                *slot = None;
+                made += 1;
+            }
+        }
+        if made >= number { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let needs = || {
+        let pending = |referent: &&Referent| referent.condition() == Condition::Pending;
+        let first = referents.iter().find(pending);
+        first.map_or(Needs::Nothing, |first| first.needs_at_last(|_| false))
+    };
+    wait_until(py, some, deadline, needs).map(drop)
+}
+
+/// Puts an object into the store; see the stub.
+#[pyfunction]
+pub(crate) fn put(object: Bound<'_, PyAny>) -> PyResult<ObjectRef> {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    if object.is_instance_of::<ObjectRef>() {
+        return Err(PyTypeError::new_err("this is an ObjectRef already: it needs not be put"));
+    }
+    let py = object.py();
+    let cluster = clusters::threads(py, None)?;
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let value: Value = Object::value(object);
+    let key = Key::numbered("put", number);
+    let stored = released(py, move || cluster.client().put(key, value));
+    Ok(ObjectRef::of(stored))
+}
