@@ -1,14 +1,17 @@
 """What the extension module holds. Everything here is used through the Python modules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 __all__ = [
+    "Hooks",
     "Persisted",
+    "Result",
     "Vocabulary",
     "after_fork",
     "compute",
     "init",
+    "is_in_task",
     "is_initialized",
     "persist",
     "set_sizeof",
@@ -36,6 +39,45 @@ def shutdown() -> None:
 
 def after_fork() -> None:
     """In a child process, forget the workers, which it does not have."""
+
+# hooks/answer.rs
+
+@final
+class Result:
+    """What a `presubmit` hook answers where ``None`` is a value.
+
+    Examples
+    --------
+    >>> from mobula.dask import Callback, Result, get
+    >>> with Callback(presubmit=lambda task, key, deps: Result(None)):
+    ...     print(get({"x": (sum, [1, 2])}, "x"))
+    None
+    """
+
+    def __new__(cls, value: Any) -> Result: ...
+    @property
+    def value(self) -> Any:
+        """The value of the task."""
+
+# hooks/calls.rs
+
+@final
+class Hooks:
+    """The hooks that are called in a run.
+
+    Each callback has its hooks as attributes, and a `name`. The watch hears of all tasks on the thread
+    that called `compute`: `begin(order)`, `before(key)` and `after(key, result, thread)`. With `waits`,
+    no task starts before `before` was called.
+    """
+
+    def __new__(
+        cls, callbacks: Sequence[Any], *, watch: Any = None, waits: bool = False
+    ) -> Hooks: ...
+
+# interpreter.rs
+
+def is_in_task() -> bool:
+    """True on a thread that works for a run: in a task, or in a hook of one."""
 
 # persist.rs
 
@@ -78,6 +120,7 @@ def compute(
     retries: dict[Any, int] | None = None,
     keeps_calls: bool = False,
     raise_exception: Callable[..., Any] | None = None,
+    hooks: Hooks | None = None,
 ) -> Any:
     """Run what `wanted` needs of a graph, and answer its values in the same shape."""
 

@@ -101,14 +101,7 @@ pub(crate) fn task_error_of(error: &Error) -> Option<&TaskError> {
 /// The exception for an error.
 pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     if let Some(raised) = task_error_of(error) {
-        let exception = raised.exception(py);
-        if let Some(Cause::Hook { callback, hook, .. }) =
-            error.as_failure().map(|failure| &failure.cause)
-        {
-            let at = error.key().map_or_else(String::new, |key| format!(" of task {key:?}"));
-            note(py, &exception, &format!("raised in hook `{hook}` of callback {callback}{at}"));
-        }
-        return exception;
+        return raised.exception(py);
     }
     if let Some(wrong) = error.as_graph_error() {
         if let GraphError::MissingKey { .. } = wrong {
@@ -145,7 +138,7 @@ pub(crate) fn ours(py: Python<'_>, class: &str, message: String) -> PyErr {
 }
 
 /// Adds a line to what is shown of an exception, where Python can do that (3.11 and later).
-fn note(py: Python<'_>, exception: &PyErr, line: &str) {
+pub(crate) fn note(py: Python<'_>, exception: &PyErr, line: &str) {
     let value = exception.value(py);
     if let Ok(add_note) = value.getattr("add_note")
         && let Err(error) = add_note.call1((line,))

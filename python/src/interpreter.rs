@@ -34,6 +34,12 @@ pub(crate) fn is_worker() -> bool {
     IS_WORKER.get() || IN_SPELL.get()
 }
 
+/// True on a thread that works for a run: in a task, or in a hook of one.
+#[pyfunction]
+pub(crate) fn is_in_task() -> bool {
+    is_worker()
+}
+
 /// Sets a flag of this thread until the guard is dropped.
 struct Flag(&'static std::thread::LocalKey<Cell<bool>>, bool);
 

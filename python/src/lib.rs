@@ -10,6 +10,7 @@ mod clusters;
 mod context;
 mod errors;
 mod fork;
+mod hooks;
 mod ingest;
 mod interpreter;
 mod object;
@@ -29,6 +30,11 @@ mod waiting;
 mod _core {
     #[pymodule_export]
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
+    #[pymodule_export]
+    use crate::hooks::{Answer, Hooks};
+    #[pymodule_export]
+    use crate::interpreter::is_in_task;
+    #[pymodule_export]
     use crate::object_ref::{ObjectRef, revive_object_ref};
     #[pymodule_export]
     use crate::persist::{Persisted, persist};

@@ -75,6 +75,25 @@ impl Drop for Object {
     }
 }
 
+/// A Python object that the binding itself holds, and that may be dropped where a value may.
+pub(crate) struct Held<T>(Option<Py<T>>);
+
+impl<T> Held<T> {
+    pub(crate) fn new(object: Py<T>) -> Self {
+        Self(Some(object))
+    }
+
+    pub(crate) fn get(&self) -> &Py<T> {
+        self.0.as_ref().expect("only `drop` takes the object")
+    }
+}
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        drop(self.0.take().map(|object| Object::new(object.into_any())));
+    }
+}
+
 fn put_elsewhere(object: Py<PyAny>) {
     let mut dropped = DROPPED.lock().unwrap_or_else(PoisonError::into_inner);
     let is_first = dropped.is_empty();

@@ -92,8 +92,17 @@ pub(crate) fn persist<'py>(
     pool: Option<Py<PyAny>>,
     retries: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Vec<Persisted>> {
-    let order = Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls: false };
-    let (plan, _) = order.plan(py)?;
+    let order = Order {
+        vocabulary,
+        graph,
+        wanted,
+        cache,
+        retries,
+        pool,
+        keeps_calls: false,
+        runs_aliases: false,
+    };
+    let plan = order.plan(py)?.plan;
     let cluster = clusters::threads(py, workers)?;
     let refs = released(py, || cluster.client().request().persist_plan(plan));
     let refs = refs.map_err(|error| errors::exception(py, &error))?;

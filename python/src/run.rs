@@ -2,22 +2,24 @@
 //! shape of the wanted keys.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as PollContext, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use mobula::{Client, Error, Outputs, Plan, Results, RunHandle};
+use mobula::{Callback, Client, Error, Node, Outputs, Plan, Results, RunHandle};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::clusters;
 use crate::context::Context;
 use crate::errors::{self, task_error_of};
+use crate::hooks::{Hooks, PythonHooks};
 use crate::ingest::{Ingested, Source, ingest};
 use crate::interpreter::{is_worker, released};
-use crate::object::{self, Object};
+use crate::object;
+use crate::referent::object_in;
 use crate::task::{self, Shared};
 use crate::vocabulary::Vocabulary;
 
@@ -33,11 +35,21 @@ pub(crate) struct Order<'a, 'py> {
     pub(crate) retries: Option<&'a Bound<'py, PyDict>>,
     pub(crate) pool: Option<Py<PyAny>>,
     pub(crate) keeps_calls: bool,
+    pub(crate) runs_aliases: bool,
+}
+
+/// A graph that was read and ordered.
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<Plan>,
+    /// By node index: the key as Python has it.
+    pub(crate) keys: Vec<Py<PyAny>>,
+    /// The wanted nodes, in the order in which they are met in the wanted keys.
+    pub(crate) wanted: Vec<Node>,
 }
 
 impl Order<'_, '_> {
     /// Reads and orders the graph.
-    pub(crate) fn plan(self, py: Python<'_>) -> PyResult<(Arc<Plan>, Vec<Py<PyAny>>)> {
+    pub(crate) fn plan(self, py: Python<'_>) -> PyResult<Planned> {
         let shared = Arc::new(Shared {
             context: Context::current(py)?,
             pool: self.pool,
@@ -50,19 +62,19 @@ impl Order<'_, '_> {
             cache: self.cache,
             retries: self.retries,
             shared: &shared,
-            runs_aliases: false,
+            runs_aliases: self.runs_aliases,
         };
         let Ingested { graph, keys, wanted } = ingest(source, self.wanted)?;
-        let outputs = Outputs::List(wanted.into_iter().map(Outputs::Node).collect());
+        let outputs = Outputs::List(wanted.iter().copied().map(Outputs::Node).collect());
         let plan = released(py, || Plan::new(graph, outputs));
         let plan = plan.map_err(|error| errors::exception(py, &Error::from(error)))?;
-        Ok((Arc::new(plan), keys))
+        Ok(Planned { plan: Arc::new(plan), keys, wanted })
     }
 }
 
 /// Runs what `wanted` needs of `graph`, and answers its values in the same shape, lists as tuples.
 #[pyfunction]
-#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false, raise_exception=None))]
+#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false, raise_exception=None, hooks=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn compute<'py>(
     py: Python<'py>,
@@ -76,20 +88,36 @@ pub(crate) fn compute<'py>(
     retries: Option<&Bound<'py, PyDict>>,
     keeps_calls: bool,
     raise_exception: Option<&Bound<'py, PyAny>>,
+    hooks: Option<&Hooks>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let order = Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls };
-    let (plan, keys) = order.plan(py)?;
+    let runs_aliases = hooks.is_some_and(Hooks::are_dasks);
+    let order =
+        Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls, runs_aliases };
+    let planned = order.plan(py)?;
+    let hooks = hooks.map(|hooks| hooks.of_run(py, &planned, graph)).transpose()?;
+    let hooks = hooks.as_deref();
+    // Where the workers wait for this thread, they can do nothing else for it.
+    let inline = inline
+        || PythonHooks::is_calling()
+        || is_worker() && hooks.is_some_and(PythonHooks::are_dasks);
+    let listener = Listener { raise_exception, hooks };
     let answer = if inline {
         let cluster = clusters::inline(py)?;
-        run(py, cluster.client(), &plan, true, raise_exception)
+        run(py, cluster.client(), &planned.plan, true, &listener)
     } else {
         let cluster = clusters::threads(py, workers)?;
-        run(py, cluster.client(), &plan, false, raise_exception)
+        run(py, cluster.client(), &planned.plan, false, &listener)
     };
     let values = answer.and_then(|results| objects(py, &results));
-    drop((plan, keys));
+    drop(planned);
     object::release_elsewhere(py);
     shaped(wanted, &mut values?.into_iter())
+}
+
+/// What the caller wants to hear of a run, beside its results.
+struct Listener<'a, 'py> {
+    raise_exception: Option<&'a Bound<'py, PyAny>>,
+    hooks: Option<&'a Arc<PythonHooks>>,
 }
 
 fn run(
@@ -97,12 +125,21 @@ fn run(
     client: &Client,
     plan: &Arc<Plan>,
     inline: bool,
-    raise_exception: Option<&Bound<'_, PyAny>>,
+    listener: &Listener<'_, '_>,
 ) -> PyResult<Results> {
-    let handle = client.run(Arc::clone(plan));
-    let answer =
-        if inline || is_worker() { released(py, || handle.wait()) } else { wait(py, handle)? };
-    answer.map_err(|error| raised(py, &error, raise_exception))
+    let hooks = listener.hooks;
+    let callbacks = hooks.map(|hooks| Arc::clone(hooks) as Arc<dyn Callback>);
+    let handle = client.run_with(Arc::clone(plan), callbacks.into_iter().collect());
+    let answer = if inline || is_worker() {
+        released(py, || handle.wait())
+    } else {
+        wait(py, handle, hooks)?
+    };
+    let answer = answer.map_err(|error| (raised(py, &error, listener.raise_exception), error));
+    match hooks {
+        Some(hooks) => hooks.run_ended(py, answer),
+        None => answer.map_err(|(raised, _)| raised),
+    }
 }
 
 /// The exception to raise for an error of a run.
@@ -133,11 +170,15 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits without the interpreter's lock, and looks at signals now and then. If one of them raises, the
-/// run is cancelled.
-fn wait(py: Python<'_>, handle: RunHandle) -> PyResult<Result<Results, Error>> {
+/// Waits without the interpreter's lock, looks at signals now and then, and calls the hooks that are
+/// called on this thread. If anything of that raises, the run is cancelled.
+fn wait(
+    py: Python<'_>,
+    handle: RunHandle,
+    hooks: Option<&Arc<PythonHooks>>,
+) -> PyResult<Result<Results, Error>> {
     let canceller = handle.canceller();
-    wait_for(py, handle).inspect_err(|_| canceller.cancel())
+    wait_reading(py, handle, hooks).inspect_err(|_| canceller.cancel())
 }
 
 /// Waits for a future without the interpreter's lock, and looks at signals now and then.
@@ -145,17 +186,36 @@ pub(crate) fn wait_for<F>(py: Python<'_>, future: F) -> PyResult<F::Output>
 where
     F: Future<Output: Send> + Send,
 {
+    wait_reading(py, future, None)
+}
+
+fn wait_reading<F>(
+    py: Python<'_>,
+    future: F,
+    hooks: Option<&Arc<PythonHooks>>,
+) -> PyResult<F::Output>
+where
+    F: Future<Output: Send> + Send,
+{
     let mut future = Box::pin(future);
+    let is_called = || hooks.is_some_and(|hooks| hooks.has_mail());
     loop {
-        if let Some(answer) = released(py, || poll_for(future.as_mut(), SIGNALS)) {
+        if let Some(answer) = released(py, || poll_for(future.as_mut(), SIGNALS, is_called)) {
             return Ok(answer);
         }
         py.check_signals()?;
+        if let Some(hooks) = hooks {
+            hooks.read_mail(py)?;
+        }
     }
 }
 
-/// Polls a future on this thread for so long.
-fn poll_for<F: Future>(future: std::pin::Pin<&mut F>, time: Duration) -> Option<F::Output> {
+/// Polls a future on this thread for so long, or until there is something else to do.
+fn poll_for<F: Future>(
+    future: Pin<&mut F>,
+    time: Duration,
+    is_called: impl Fn() -> bool,
+) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = PollContext::from_waker(&waker);
     let mut future = pin!(future);
@@ -165,20 +225,16 @@ fn poll_for<F: Future>(future: std::pin::Pin<&mut F>, time: Duration) -> Option<
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
+        if is_called() {
+            return None;
+        }
         let left = time.checked_sub(began.elapsed())?;
         std::thread::park_timeout(left);
     }
 }
 
 fn objects<'py>(py: Python<'py>, results: &Results) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let object = |value: &mobula::Value| {
-        let object = value.downcast_ref::<Object>().map(|object| object.get().bind(py).clone());
-        object.ok_or_else(|| {
-            let text = format!("a result of type {} is no Python object", value.type_name());
-            pyo3::exceptions::PyTypeError::new_err(text)
-        })
-    };
-    results.values().into_iter().map(object).collect()
+    results.values().into_iter().map(|value| object_in(py, value)).collect()
 }
 
 /// The values in the shape of the keys: a tuple for each list.

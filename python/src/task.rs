@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::errors::TaskError;
 use crate::object::{self, Object};
 use crate::persist::Persisted;
+use crate::referent::object_in;
 
 /// What the tasks of one run have in common.
 pub(crate) struct Shared {
@@ -78,17 +79,8 @@ struct Values<'a, 'i, 'py> {
 impl<'py> Values<'_, '_, 'py> {
     fn next(&mut self) -> PyResult<Bound<'py, PyAny>> {
         let input = self.left.next().expect("a call was given what it asked for");
-        object_of(self.py, input)
+        object_in(self.py, input.value())
     }
-}
-
-fn object_of<'py>(py: Python<'py>, input: &Input<'_>) -> PyResult<Bound<'py, PyAny>> {
-    let value = input.value();
-    let object = value.downcast_ref::<Object>().ok_or_else(|| {
-        let message = format!("a value of type {} is no Python object", value.type_name());
-        pyo3::exceptions::PyTypeError::new_err(message)
-    })?;
-    Ok(object.get().bind(py).clone())
 }
 
 /// A call that is ready to be made.
@@ -157,7 +149,7 @@ impl PyTask {
             Call::Same => return values.next(),
             Call::Fetch(persisted) => return persisted.object(py),
             Call::Plain(function) => {
-                let arguments = inputs.iter().map(|input| object_of(py, input));
+                let arguments = inputs.iter().map(|input| object_in(py, input.value()));
                 let arguments = arguments.collect::<PyResult<Vec<_>>>()?;
                 Ready { function: function.bind(py).clone(), arguments, keywords: None }
             }

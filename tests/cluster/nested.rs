@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use mobula::{CallbackBuilder, Client, Graph, delayed, graph};
+use mobula::{CallbackBuilder, Client, Cluster, Graph, delayed, graph};
 
 use crate::functions::{add, cluster, data, held, inc, total};
 use crate::watchdog::watched;
@@ -33,6 +33,26 @@ fn fifty_deep_with_one_and_with_two_workers() {
     watched(|| {
         for workers in [1, 2] {
             assert_eq!(deep(cluster(workers).client(), 50), 50);
+        }
+    });
+}
+
+/// A cluster without threads may be used by whoever waits: by the worker of another cluster, too.
+#[test]
+fn runs_of_inline_clusters_in_tasks_of_any_other() {
+    watched(|| {
+        let inline = || Cluster::builder().inline().start().unwrap();
+        let (middle, innermost) = (inline(), inline());
+        for outermost in [inline(), cluster(1)] {
+            let (middle, innermost) = (middle.client().clone(), innermost.client().clone());
+            let deepest = delayed(move |x: i64| innermost.compute_blocking(&delayed(inc).call(x)));
+            let deep = delayed(move |x: i64| {
+                let task = deepest.call(x);
+                middle.compute_blocking(&delayed(add).call((&task, &deepest.call(&task))))
+            });
+            // Twice, so that the outer worker is seen to be itself again.
+            let task = deep.call(1);
+            assert_eq!(outermost.compute_blocking(&deep.call(&task)).unwrap(), 13);
         }
     });
 }

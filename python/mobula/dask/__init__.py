@@ -12,9 +12,36 @@ from typing import Any
 
 from mobula.dask import _adapter
 from mobula.dask._adapter import AnnotationWarning
+from mobula.dask._default import disable, disable_dask_on_ray, enable, enable_dask_on_ray
+from mobula.dask.callbacks import (
+    Callback,
+    ProgressBar,
+    ProgressBarCallback,
+    RayDaskCallback,
+    Result,
+)
 from mobula.dask.core import get, get_sync
 
-__all__ = ["AnnotationWarning", "get", "get_sync", "persist"]
+ray_dask_get = get
+ray_dask_get_sync = get_sync
+
+__all__ = [
+    "AnnotationWarning",
+    "Callback",
+    "ProgressBar",
+    "ProgressBarCallback",
+    "RayDaskCallback",
+    "Result",
+    "disable",
+    "disable_dask_on_ray",
+    "enable",
+    "enable_dask_on_ray",
+    "get",
+    "get_sync",
+    "persist",
+    "ray_dask_get",
+    "ray_dask_get_sync",
+]
 
 
 def persist(*collections: Any, **kwargs: Any) -> tuple[Any, ...]:

@@ -5,12 +5,15 @@ Tested against the oldest supported release, one in the middle, and the newest.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from typing import Any
 
 import dask.base
+import dask.callbacks
+import dask.local
 import dask.sizeof
 from dask import _task_spec as spec
 from dask import config
@@ -22,12 +25,16 @@ from mobula.dask._persist import fetch
 __all__ = [
     "AnnotationWarning",
     "called_by_persist",
+    "converted",
     "data_of",
+    "finish_task",
+    "five_hooks",
     "graph_of",
     "persist",
     "register_name",
     "retries_of",
     "setting",
+    "start_state",
     "task",
     "vocabulary",
 ]
@@ -210,6 +217,63 @@ def persist(*collections: Any, **kwargs: Any) -> tuple[Any, ...]:
     """Dask's own `persist`."""
     dask_persist: Any = dask.base.persist
     return tuple(dask_persist(*collections, **kwargs))
+
+
+def converted(graph: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Make a graph of nodes, as Dask's callbacks are given it: a new one in any case."""
+    return dict(spec.convert_legacy_graph(graph))
+
+
+#: Older releases take the whole graph for what is to run.
+_TAKES_KEYS = "keys" in inspect.signature(dask.local.start_state_from_dask).parameters
+_start_state: Callable[..., Any] = dask.local.start_state_from_dask
+_finish_task: Callable[..., Any] = dask.local.finish_task
+
+
+def start_state(
+    graph: Mapping[Any, Any],
+    wanted: set[Any],
+    cache: Mapping[Any, Any],
+    rank: Callable[[Any], int],
+) -> dict[str, Any]:
+    """Make the state of a run, as Dask's callbacks are given it, before the first task."""
+    # Values of the cache count for keys that are not in the graph alone.
+    values = {key: value for key, value in cache.items() if key not in graph}
+    state: dict[str, Any]
+    if _TAKES_KEYS:
+        state = _start_state(graph, cache=values, sortkey=rank, keys=wanted)
+    else:
+        state = _start_state(_needed(graph, wanted), cache=values, sortkey=rank)
+    return state
+
+
+def five_hooks(callback: Any) -> tuple[Any, ...]:
+    """Find the five hooks of one of Dask's callbacks, or of a tuple of them."""
+    five: tuple[Any, ...] = dask.callbacks.normalize_callback(callback)  # type: ignore[no-untyped-call]
+    return five
+
+
+def _needed(graph: Mapping[Any, Any], wanted: set[Any]) -> dict[Any, Any]:
+    nodes = converted(graph)
+    needed: dict[Any, Any] = {}
+    left = list(wanted)
+    while left:
+        key = left.pop()
+        if key in nodes and key not in needed:
+            needed[key] = nodes[key]
+            left.extend(nodes[key].dependencies)
+    return needed
+
+
+def finish_task(
+    graph: Mapping[Any, Any],
+    key: Hashable,
+    state: dict[str, Any],
+    wanted: set[Any],
+    rank: Callable[[Any], int],
+) -> None:
+    """Note in the state of a run that a task has ended; its value is in the state's cache."""
+    _finish_task(graph, key, state, wanted, rank)
 
 
 def register_name(name: str, get: Callable[..., Any]) -> None:

@@ -6,12 +6,12 @@ of a failed task begins in the user's own code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from mobula import _core
 from mobula import _lifecycle as _lifecycle
-from mobula.dask import _adapter
+from mobula.dask import _adapter, _observed
 from mobula.dask._persist import fetch
 from mobula.dask._pool import PoolCall, size_of
 
@@ -55,6 +55,8 @@ def get(
         What is called with the exception of a task and its traceback, to raise it.
     dumps, loads
         How calls and results are packed for a pool.
+    callbacks
+        Callbacks that hear of this run instead of those that are active: one or several.
     **kwargs
         What other schedulers know and this one needs not, ``chunksize`` for instance.
 
@@ -93,14 +95,15 @@ def get(
     cache = _adapter.setting("cache", cache)
     graph = _adapter.graph_of(dsk)
     retries = _adapter.retries_of(dsk, graph)
-    if call is None and cache is None and _adapter.called_by_persist():
+    by_persist = call is None and cache is None and _adapter.called_by_persist()
+    if by_persist and not _observed.is_wanted(kwargs):
         return _persist(graph, keys, workers=num_workers, retries=retries)
     if cache is not None:
         cache.update(_adapter.data_of(graph))
-    values = _core.compute(
-        _adapter.vocabulary,
+    values = _compute(
         graph,
         keys,
+        kwargs,
         workers=num_workers,
         cache=cache,
         pool=call,
@@ -136,10 +139,10 @@ def get_sync(
     graph = _adapter.graph_of(dsk)
     if cache is not None:
         cache.update(_adapter.data_of(graph))
-    values = _core.compute(
-        _adapter.vocabulary,
+    values = _compute(
         graph,
         keys,
+        kwargs,
         inline=True,
         cache=cache,
         retries=_adapter.retries_of(dsk, graph),
@@ -147,6 +150,17 @@ def get_sync(
     )
     if cache is not None:
         _fill(cache, keys, values)
+    return values
+
+
+def _compute(graph: dict[Any, Any], keys: Any, kwargs: Mapping[str, Any], **settings: Any) -> Any:
+    """Run the graph, with the callbacks that are active or among the keywords."""
+    if not _observed.is_wanted(kwargs):
+        return _core.compute(_adapter.vocabulary, graph, keys, **settings)
+    with _observed.Observed(graph, keys, kwargs, settings["cache"]) as observed:
+        hooks = observed.hooks
+        values = _core.compute(_adapter.vocabulary, observed.graph, keys, hooks=hooks, **settings)
+        observed.finish(values)
     return values
 
 

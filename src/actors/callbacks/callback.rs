@@ -3,6 +3,7 @@
 //! Nothing here calls a hook; that is the hook set's part.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::store::ObjectRef;
@@ -352,10 +353,22 @@ impl<'a> ObjectRefs<'a> {
 
     /// The inputs.
     pub fn iter(&self) -> impl Iterator<Item = (&'a Key, ObjectRef)> + use<'a> {
+        let run = self.run;
+        self.by_task().map(move |(task, object_ref)| (run.plan().key(task), object_ref))
+    }
+
+    /// The inputs, with the numbers of the tasks that make them.
+    pub fn by_task(&self) -> impl Iterator<Item = (TaskId, ObjectRef)> + use<'a> {
+        /// As many are compared with each other faster than they are looked up.
+        const FEW: usize = 32;
         let (run, inputs) = (self.run, self.tasks());
-        let first = move |(place, task): &(usize, &TaskId)| !inputs[..*place].contains(task);
+        let mut seen = BTreeSet::new();
+        let first = move |(place, task): &(usize, &TaskId)| match inputs.len() {
+            0..=FEW => !inputs[..*place].contains(task),
+            _ => seen.insert(**task),
+        };
         let inputs = inputs.iter().enumerate().filter(first);
-        inputs.map(move |(_, task)| (run.plan().key(*task), ObjectRef::in_run(run, *task)))
+        inputs.map(move |(_, task)| (*task, ObjectRef::in_run(run, *task)))
     }
 
     /// The ref of one input.

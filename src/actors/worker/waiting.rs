@@ -33,17 +33,22 @@ pub(crate) fn wait_needing<F: Future>(
 }
 
 /// As [`wait_for`], for a run of `crew`: where workers have no threads, this thread is the worker
-/// meanwhile, unless another one is.
+/// meanwhile, unless another one is. It may be a worker of another crew already, in a task that waits.
 pub(crate) fn wait_among<F: Future>(crew: &Weak<Crew>, run: Option<RunId>, future: F) -> F::Output {
-    let inline = crew.upgrade().filter(|crew| crew.is_inline() && !is_worker_thread());
+    let inline = crew.upgrade().filter(|crew| crew.is_inline() && !is_worker_of(crew));
     let Some(crew) = inline else { return wait_for(run, future) };
     let worker = Rc::new(WorkerThread::new(WorkerId(0), Arc::clone(&crew), Arc::default()));
     block_on(future, || {
         let Some(_seat) = crew.try_sit() else {
             return std::thread::park_timeout(NAP.0);
         };
-        CURRENT.set(Some(Rc::clone(&worker)));
+        let outer = CURRENT.replace(Some(Rc::clone(&worker)));
         worker.help(run);
-        CURRENT.set(None);
+        CURRENT.set(outer);
     })
+}
+
+/// True if this thread is a worker of this crew just now.
+fn is_worker_of(crew: &Arc<Crew>) -> bool {
+    CURRENT.with_borrow(|worker| worker.as_ref().is_some_and(|it| Arc::ptr_eq(&it.crew, crew)))
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use mobula::{CallbackBuilder, Key, ObjectRef, Value, graph};
+use mobula::{CallbackBuilder, Key, ObjectRef, Value, delayed, graph};
 
-use crate::functions::{add, cluster, data, held, inc};
+use crate::functions::{add, cluster, data, held, inc, total};
 use crate::watchdog::watched;
 
 #[test]
@@ -36,6 +36,32 @@ fn the_values_of_dependencies_are_readable() {
         assert_eq!(*seen, [&of_y[..], &of_y, &of_z, &of_z].concat());
         drop(seen);
         assert_eq!(held(&cluster), 0);
+    });
+}
+
+#[test]
+fn each_input_is_given_once_however_many_there_are() {
+    watched(|| {
+        for inputs in [3_i64, 50_000] {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let sees = Arc::clone(&seen);
+            let callback = CallbackBuilder::new().pretask(move |key, deps| {
+                if *key == Key::from("all") {
+                    let named = deps.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+                    let plan = deps.task().plan();
+                    let numbered = deps.by_task().map(|(task, _)| plan.key(task).clone());
+                    assert!(numbered.eq(named.iter().cloned()));
+                    sees.lock().unwrap().extend(named);
+                }
+                Ok(None)
+            });
+            let each: Vec<_> = (0..inputs).map(|x| delayed(inc).call(x).with_key(x)).collect();
+            let twice: Vec<_> = each.iter().chain(&each).cloned().collect();
+            let all = delayed(total).call(&twice).with_key("all");
+            cluster(2).with_callbacks([callback]).compute_blocking(&all).unwrap();
+            let expected: Vec<Key> = (0..inputs).map(Key::from).collect();
+            assert_eq!(*seen.lock().unwrap(), expected);
+        }
     });
 }
 

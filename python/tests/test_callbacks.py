@@ -1,0 +1,612 @@
+"""Mobula's own hooks: when they are called, with what, and what their answers mean."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections import Counter
+from operator import add
+
+import dask
+import pytest
+
+from mobula import _core
+from mobula.dask import (
+    Callback,
+    ProgressBar,
+    ProgressBarCallback,
+    RayDaskCallback,
+    Result,
+    disable,
+    disable_dask_on_ray,
+    enable,
+    enable_dask_on_ray,
+    get,
+    get_sync,
+    ray_dask_get,
+    ray_dask_get_sync,
+)
+from mobula.dask import _registry as registry
+
+schedulers = pytest.mark.parametrize("run", [get, get_sync])
+
+
+def inc(x):
+    return x + 1
+
+
+def fail(*_):
+    raise ValueError("on purpose")
+
+
+GRAPH = {"a": 1, "b": (inc, "a"), ("c", 0): (inc, "b"), 2.5: (add, "b", ("c", 0))}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    yield
+    assert registry.registrations == []
+    assert dask.callbacks.Callback.active == set()
+
+
+class Recorder(Callback):
+    """Writes down every hook, under a name of its own."""
+
+    def __init__(self, name="", calls=None):
+        self.name = name
+        self.calls = [] if calls is None else calls
+
+    def _note(self, hook, *what):
+        self.calls.append((self.name, hook, *what))
+
+    def _presubmit(self, task, key, deps):
+        self._note("presubmit", key, task, list(deps))
+
+    def _postsubmit(self, task, key, deps, object_ref):
+        self._note("postsubmit", key, task, list(deps), type(object_ref))
+
+    def _task_start(self, key, object_refs):
+        self._note("task_start", key, [type(it) for it in object_refs])
+        return self.name, key
+
+    def _task_end(self, key, result, pre_state):
+        self._note("task_end", key, result, pre_state)
+
+    def _postsubmit_all(self, object_refs, dsk):
+        self._note("postsubmit_all", [type(it) for it in object_refs], dsk)
+
+    def _run_finish(self, result):
+        self._note("run_finish", result)
+
+    def _error(self, key, exception):
+        self._note("error", key, exception)
+
+    def of(self, hook):
+        return [call[2:] for call in self.calls if call[1] == hook]
+
+
+@schedulers
+def test_every_hook_is_told_what_it_is_called_for(run):
+    with Recorder() as seen:
+        assert run(GRAPH, [2.5, ["b"]]) == (5, (2,))
+    ref = _core.ObjectRef
+    assert seen.of("presubmit") == [
+        ("b", GRAPH["b"], []),
+        (("c", 0), GRAPH["c", 0], ["b"]),
+        (2.5, GRAPH[2.5], ["b", ("c", 0)]),
+    ]
+    assert [call[3] for call in seen.of("postsubmit")] == [ref] * 3
+    assert seen.of("task_start") == [("b", []), (("c", 0), [ref]), (2.5, [ref, ref])]
+    assert seen.of("task_end") == [
+        ("b", 2, ("", "b")),
+        (("c", 0), 3, ("", ("c", 0))),
+        (2.5, 5, ("", 2.5)),
+    ]
+    assert seen.of("postsubmit_all") == [([ref, ref], GRAPH)]
+    assert seen.of("run_finish") == [((5, (2,)),)]
+    assert seen.of("error") == []
+
+
+@schedulers
+def test_hooks_of_a_task_come_in_order(run):
+    with Recorder() as seen:
+        run({"x": (inc, 1)}, "x")
+    order = [call[1] for call in seen.calls if call[1] != "postsubmit_all"]
+    assert order == ["presubmit", "postsubmit", "task_start", "task_end", "run_finish"]
+
+
+@schedulers
+def test_functions_may_be_given_by_keyword(run):
+    calls = []
+    callback = Callback(
+        presubmit=lambda *args: calls.append("presubmit"),
+        postsubmit=lambda *args: calls.append("postsubmit"),
+        task_start=lambda *args: calls.append("task_start") or "state",
+        task_end=lambda key, result, state: calls.append(("task_end", key, result, state)),
+        run_finish=lambda result: calls.append(("run_finish", result)),
+    )
+    with callback:
+        run({"x": (inc, 1)}, "x")
+    assert calls == [
+        "presubmit",
+        "postsubmit",
+        "task_start",
+        ("task_end", "x", 2, "state"),
+        ("run_finish", 2),
+    ]
+
+
+@schedulers
+def test_several_callbacks_are_called_in_order_of_registration(run):
+    calls = []
+    names = ["third", "first", "second", "zeroth"]
+    callbacks = [Recorder(name, calls) for name in names]
+    for callback in callbacks:
+        callback.register()
+    run({"x": (inc, 1)}, "x")
+    for callback in callbacks:
+        callback.unregister()
+    for hook in ["presubmit", "postsubmit", "task_start", "task_end", "run_finish"]:
+        assert [call[0] for call in calls if call[1] == hook] == names
+    # Each has its own state back.
+    assert [call[4][0] for call in calls if call[1] == "task_end"] == names
+
+
+@schedulers
+def test_a_state_goes_to_the_callback_that_made_it(run):
+    states = []
+    with (
+        Callback(task_start=lambda key, refs: "unused"),
+        Callback(task_end=lambda key, result, state: states.append(state)),
+        Callback(
+            task_start=lambda key, refs: "mine", task_end=lambda *args: states.append(args[2])
+        ),
+    ):
+        run({"x": (inc, 1)}, "x")
+    assert states == [None, "mine"]
+
+
+@schedulers
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        (0, 0),
+        ("", ""),
+        (False, False),
+        ((), ()),
+        (Result(None), None),
+        (Result(5), 5),
+        (NotImplemented, NotImplemented),
+    ],
+)
+def test_an_answer_stands_for_the_task(run, answer, value):
+    def presubmit(task, key, deps):
+        return answer if key == "y" else None
+
+    with Recorder() as seen, Callback(presubmit=presubmit):
+        result = run({"x": (inc, 1), "y": (fail, "x"), "z": (lambda y: [y], "y")}, ["y", "z"])
+    assert result == (value, [value])
+    for hook in ["postsubmit", "task_start", "task_end"]:
+        assert [call[0] for call in seen.of(hook)] == ["x", "z"]
+    assert [call[0] for call in seen.of("presubmit")] == ["x", "y", "z"]
+
+
+@schedulers
+def test_all_are_asked_and_the_first_answer_wins(run):
+    asked = []
+
+    def asks(name, answer):
+        return Callback(presubmit=lambda *args: asked.append(name) or answer)
+
+    with asks("a", None), asks("b", 7), asks("c", 8):
+        assert run({"x": (fail,)}, "x") == 7
+    assert asked == ["a", "b", "c"]
+
+
+def test_a_result_shows_and_holds_its_value():
+    assert Result([1]).value == [1]
+    assert repr(Result(None)) == "Result(None)"
+
+
+@schedulers
+def test_error_is_told_of_the_task_that_failed(run):
+    with Recorder() as seen, pytest.raises(ValueError, match="on purpose") as raised:
+        run({"x": (inc, 1), ("y", 1): (fail, "x"), "z": (inc, ("y", 1))}, "z")
+    assert seen.of("error") == [(("y", 1), raised.value)]
+    assert [call[0] for call in seen.of("task_end")] == ["x"]
+    assert seen.of("run_finish") == []
+
+
+HOOKS_BEFORE_THE_END = [
+    "presubmit",
+    "postsubmit",
+    "task_start",
+    "task_end",
+    "postsubmit_all",
+    "run_finish",
+]
+
+
+@schedulers
+@pytest.mark.parametrize("hook", HOOKS_BEFORE_THE_END)
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_a_hook_that_raises_ends_the_run(run, hook, kind):
+    class Own(kind):
+        pass
+
+    raised = Own("by a hook")
+
+    def throw(*_):
+        raise raised
+
+    with Callback(**{hook: throw}), pytest.raises(Own) as caught:
+        run({"x": (inc, 1), "y": (inc, "x")}, "y")
+    assert caught.value is raised
+    if hasattr(raised, "__notes__"):
+        assert f"hook `{hook}` of callback Callback" in raised.__notes__[0]
+    assert run({"x": (inc, 1)}, "x") == 2
+
+
+@schedulers
+def test_an_error_hook_that_raises_follows_the_error(run):
+    def throw(key, exception):
+        raise LookupError(key)
+
+    with Callback(error=throw), pytest.raises(LookupError) as caught:
+        run({"x": (fail,)}, "x")
+    assert isinstance(caught.value.__context__, ValueError)
+    assert run({"x": (inc, 1)}, "x") == 2
+
+
+def test_a_hook_that_raises_leaves_nothing_behind():
+    class Value:
+        pass
+
+    values = []
+
+    def make():
+        value = Value()
+        values.append(weakref.ref(value))
+        return value
+
+    def throw(key, result, state):
+        raise ValueError
+
+    def compute():
+        with Callback(task_end=throw), pytest.raises(ValueError):
+            get({"x": (make,)}, "x")
+
+    compute()
+    _core.shutdown()
+    gc.collect()
+    assert [value() for value in values] == [None]
+
+
+@schedulers
+@pytest.mark.parametrize("fails", [1, 3])
+def test_retry_is_told_of_every_further_attempt(run, fails):
+    calls = []
+
+    def flaky():
+        calls.append("call")
+        if calls.count("call") <= fails:
+            raise ValueError("on purpose")
+        return 5
+
+    with dask.annotate(retries=3):
+        value = dask.delayed(flaky, pure=False)()
+    told, starts = [], []
+    callback = Callback(
+        retry=lambda key, attempt: told.append((key, attempt)),
+        presubmit=lambda task, key, deps: starts.append("presubmit"),
+        task_start=lambda key, refs: starts.append("task_start"),
+    )
+    with callback:
+        assert value.compute(scheduler=run, optimize_graph=False) == 5
+    assert told == [(value.key, attempt) for attempt in range(2, fails + 2)]
+    assert starts == ["presubmit"] + ["task_start"] * (fails + 1)
+
+
+@schedulers
+def test_a_retry_hook_that_raises_ends_the_run(run):
+    def throw(key, attempt):
+        raise LookupError(attempt)
+
+    with dask.annotate(retries=3):
+        value = dask.delayed(fail, pure=False)()
+    with Callback(retry=throw), pytest.raises(LookupError):
+        value.compute(scheduler=run, optimize_graph=False)
+
+
+@schedulers
+def test_refs_hold_the_values_of_inputs(run):
+    values = {}
+
+    def presubmit(task, key, deps):
+        values["deps", key] = {dep: _core.get(ref) for dep, ref in deps.items()}
+
+    def task_start(key, object_refs):
+        values["refs", key] = _core.get(list(object_refs))
+
+    graph = {"a": (inc, 1), ("b", 0): (inc, "a"), "c": (add, ("b", 0), "a")}
+    with Callback(presubmit=presubmit, task_start=task_start):
+        assert run(graph, "c") == 5
+    assert values["deps", "c"] == {("b", 0): 3, "a": 2}
+    assert values["refs", "c"] == [3, 2]
+    assert values["deps", "a"] == {}
+
+
+@schedulers
+def test_kept_refs_keep_their_values(run):
+    kept = {}
+
+    def postsubmit(task, key, deps, object_ref):
+        kept[key] = object_ref
+
+    with Callback(postsubmit=postsubmit, postsubmit_all=lambda refs, _: kept.update(all=refs)):
+        run({"x": (inc, 1), "y": (inc, "x")}, ["y", "x"])
+    assert _core.get([kept["x"], kept["y"]]) == [2, 3]
+    assert _core.get(kept["all"]) == [3, 2]
+
+
+def test_persisting_is_heard_of():
+    with Recorder() as seen:
+        (value,) = dask.persist(dask.delayed(inc)(1), scheduler="mobula")
+    assert len(seen.of("task_end")) == len(seen.of("run_finish")) == 1
+    assert value.compute(scheduler="sync") == 2
+
+
+@schedulers
+def test_runs_inside_of_tasks_do_not_hear_of_outer_callbacks(run):
+    inner = Recorder("inner")
+
+    def nested():
+        plain = run({"i": (inc, 1)}, "i")
+        with inner:
+            return plain + run({"j": (inc, 1)}, "j")
+
+    with Recorder() as outer:
+        assert run({"x": (nested,)}, "x") == 4
+    assert [call[0] for call in outer.of("task_end")] == ["x"]
+    assert [call[0] for call in inner.of("task_end")] == ["j"]
+
+
+@schedulers
+@pytest.mark.parametrize("hook", HOOKS_BEFORE_THE_END)
+def test_a_hook_may_compute(run, hook):
+    answers = []
+
+    def compute(*_):
+        answers.append(run({"i": (inc, 1), "j": (inc, "i")}, "j"))
+
+    with Callback(**{hook: compute}):
+        assert run({"x": (inc, 1)}, "x") == 2
+    assert answers == [3]
+
+
+def test_threads_hear_of_a_callback_at_the_same_time():
+    """A run in one thread does not take the callbacks away from another one."""
+    count = 8
+    together = threading.Barrier(count)
+    ended = Counter()
+    lock = threading.Lock()
+
+    def task_end(key, result, state):
+        with lock:
+            ended[key] += 1
+
+    def compute(number):
+        together.wait()
+        for turn in range(5):
+            graph = {("x", turn): (inc, number), "y": (inc, ("x", turn))}
+            assert get(graph, "y") == number + 2
+
+    with Callback(task_end=task_end):
+        threads = [threading.Thread(target=compute, args=(n,)) for n in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert ended == {**{("x", turn): count for turn in range(5)}, "y": 5 * count}
+
+
+def test_hooks_of_tasks_are_called_where_the_task_runs():
+    def here(*_):
+        return threading.get_ident()
+
+    places = []
+    callback = Callback(
+        task_start=here,
+        task_end=lambda key, result, state: places.append((result, state, here())),
+        run_finish=lambda result: places.append(here()),
+    )
+    with callback:
+        worker = get({"x": (here,)}, "x")
+    assert places == [(worker, worker, worker), here()]
+    assert worker != here()
+
+
+def test_callbacks_of_one_run_are_used_alone():
+    own = Recorder()
+    with Recorder() as registered:
+        get({"x": (inc, 1)}, "x", callbacks=[own])
+        get({"y": (inc, 1)}, "y", callbacks=own)
+        get({"z": (inc, 1)}, "z", callbacks=[])
+    assert [call[0] for call in own.of("task_end")] == ["x", "y"]
+    assert registered.calls == []
+
+
+def test_a_callback_is_called_once_however_often_it_is_registered():
+    seen = Recorder()
+    with seen, seen:
+        get({"x": (inc, 1)}, "x")
+    assert [call[0] for call in seen.of("task_end")] == ["x"]
+
+
+def test_who_is_not_registered_cannot_be_unregistered():
+    with pytest.raises(KeyError):
+        Callback().unregister()
+
+
+def test_the_callers_graph_stays_as_it_is():
+    graph = dict(GRAPH)
+    with Recorder(), dask.callbacks.Callback(start=lambda dsk: dsk.clear() or dsk.update(x=5)):
+        assert get(graph, "x") == 5
+    assert graph == GRAPH
+
+
+def test_without_tasks_the_whole_run_is_told_of():
+    with Recorder() as seen:
+        assert get({"x": 5}, "x") == 5
+    assert [call[1] for call in seen.calls] == ["postsubmit_all", "run_finish"]
+
+
+def test_collections_are_seen():
+    with Recorder() as seen:
+        assert dask.delayed(inc)(1).compute(scheduler="mobula") == 2
+    assert len(seen.of("task_end")) == 1
+
+
+class TestRayNames:
+    def test_methods(self):
+        calls = []
+
+        class Everything(RayDaskCallback):
+            def __init__(self):
+                pass  # As programs have it that know nothing of the base class.
+
+            def _ray_presubmit(self, task, key, deps):
+                calls.append("presubmit")
+
+            def _ray_postsubmit(self, task, key, deps, object_ref):
+                calls.append("postsubmit")
+
+            def _ray_pretask(self, key, object_refs):
+                calls.append("pretask")
+                return "state"
+
+            def _ray_posttask(self, key, result, pre_state):
+                calls.append(("posttask", key, result, pre_state))
+
+            def _ray_postsubmit_all(self, object_refs, dsk):
+                calls.append("postsubmit_all")
+
+            def _ray_finish(self, result):
+                calls.append(("finish", result))
+
+        with Everything():
+            assert ray_dask_get({"x": (inc, 1)}, "x") == 2
+        assert [it for it in calls if it != "postsubmit_all"] == [
+            "presubmit",
+            "postsubmit",
+            "pretask",
+            ("posttask", "x", 2, "state"),
+            ("finish", 2),
+        ]
+        assert calls.count("postsubmit_all") == 1
+
+    @pytest.mark.parametrize("run", [ray_dask_get, ray_dask_get_sync])
+    def test_keywords(self, run):
+        calls = []
+        callback = RayDaskCallback(
+            ray_presubmit=lambda task, key, deps: Result(None) if key == "x" else None,
+            ray_postsubmit=lambda task, key, deps, ref: calls.append(("postsubmit", key)),
+            ray_pretask=lambda key, refs: key,
+            ray_posttask=lambda key, result, state: calls.append((key, result, state)),
+            ray_finish=lambda result: calls.append(("finish", result)),
+            start=lambda dsk: calls.append("start"),
+        )
+        with callback:
+            assert run({"x": (fail,), "y": (lambda x: x, "x")}, "y") is None
+        assert calls == ["start", ("postsubmit", "y"), ("y", None, "y"), ("finish", None)]
+
+    def test_active(self):
+        assert not RayDaskCallback.ray_active
+        with RayDaskCallback():
+            assert RayDaskCallback.ray_active
+        assert not RayDaskCallback.ray_active
+
+    def test_callbacks_of_one_run(self):
+        ended = []
+        callback = RayDaskCallback(ray_posttask=lambda key, *_: ended.append(key))
+        six = (None, None, None, lambda key, *_: ended.append(key), None, None)
+        get({"x": (inc, 1)}, "x", ray_callbacks=[callback, six])
+        assert ended == ["x", "x"]
+
+    def test_the_timer_of_the_documentation(self, capsys):
+        from timeit import default_timer as timer
+
+        class MyTimerCallback(RayDaskCallback):
+            def _ray_pretask(self, key, object_refs):
+                start_time = timer()
+                return start_time
+
+            def _ray_posttask(self, key, result, pre_state):
+                execution_time = timer() - pre_state
+                print(f"Execution time for task {key}: {execution_time}s")
+
+        def my_presubmit_cb(task, key, deps):
+            print(f"About to submit task {key}!")
+
+        with MyTimerCallback(), RayDaskCallback(ray_presubmit=my_presubmit_cb):
+            get({"x": (inc, 1)}, "x")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "About to submit task x!"
+        assert lines[1].startswith("Execution time for task x: ")
+
+    def test_the_progress_bar_has_both_names(self):
+        assert ProgressBarCallback is ProgressBar
+
+
+@pytest.mark.parametrize(
+    ("on", "off"), [(enable, disable), (enable_dask_on_ray, disable_dask_on_ray)]
+)
+class TestDefault:
+    @staticmethod
+    def runs_here():
+        places = []
+        with Callback(task_start=lambda key, refs: places.append(key)):
+            dask.delayed(inc)(1).compute()
+        return len(places) == 1
+
+    def test_on_and_off(self, on, off):
+        before = dask.config.get("scheduler", None)
+        on()
+        assert self.runs_here()
+        off()
+        assert not self.runs_here()
+        assert dask.config.get("scheduler", None) == before
+
+    def test_blocks(self, on, off):
+        with on():
+            assert self.runs_here()
+            with off():
+                assert not self.runs_here()
+            assert self.runs_here()
+            with on():
+                assert self.runs_here()
+            assert self.runs_here()
+        assert not self.runs_here()
+
+    def test_what_was_there_before_comes_back(self, on, off):
+        with dask.config.set(scheduler="sync"):
+            with on():
+                assert self.runs_here()
+            assert dask.config.get("scheduler") == "sync"
+            on()
+            off()
+            assert dask.config.get("scheduler") == "sync"
+
+    def test_off_inside_of_a_block(self, on, off):
+        with dask.config.set(scheduler="sync"):
+            with on():
+                off()
+                assert dask.config.get("scheduler") == "sync"
+            assert dask.config.get("scheduler") == "sync"
+
+    def test_off_alone(self, on, off):
+        with dask.config.set(scheduler="mobula"):
+            with off():
+                assert not self.runs_here()
+            assert self.runs_here()
