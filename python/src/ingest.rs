@@ -164,7 +164,7 @@ impl<'py> Walk<'_, 'py> {
                 self.ingested.graph.define(node, Arg::Literal(Object::literal(data.unbind())));
             }
             Word::Alias => {
-                let target = task.getattr(intern!(py, "target"))?;
+                let target = self.target(&task)?;
                 let target = self.dependency(&target, key)?;
                 if self.source.runs_aliases {
                     self.define(key, node, Call::Same, &[target])?;
@@ -182,6 +182,23 @@ impl<'py> Walk<'_, 'py> {
             }
         }
         Ok(())
+    }
+
+    /// The key that another name stands for; older releases of Dask wrap it.
+    fn target(&self, alias: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let target = alias.getattr(intern!(alias.py(), "target"))?;
+        match self.source.vocabulary.word(&target)? {
+            Word::Reference | Word::Future => target.getattr(intern!(alias.py(), "key")),
+            Word::Task
+            | Word::Alias
+            | Word::Data
+            | Word::List
+            | Word::Tuple
+            | Word::Set
+            | Word::Dict
+            | Word::Node
+            | Word::Literal => Ok(target),
+        }
     }
 
     fn define(
@@ -340,7 +357,7 @@ impl<'py> Walk<'_, 'py> {
                 Part::Input
             }
             Word::Alias => {
-                let needed = item.getattr(intern!(py, "target"))?;
+                let needed = self.target(item)?;
                 inputs.push(self.dependency(&needed, key)?);
                 Part::Input
             }

@@ -40,6 +40,13 @@ __all__ = [
 ]
 
 
+_EXPRESSION: Any
+try:
+    from dask._expr import Expr as _EXPRESSION
+except ImportError:  # Older releases hand graphs of layers to a scheduler.
+    _EXPRESSION = None
+
+
 class AnnotationWarning(UserWarning):
     """An annotation of a collection means nothing to this scheduler."""
 
@@ -67,6 +74,12 @@ def _missing(key: Hashable, dependent: Hashable) -> Exception:
     return ValueError(f"Missing dependency {key} for dependents {{{dependent!r}}}")
 
 
+def _flat_dict() -> type | None:
+    """The class for dictionaries, if it holds keys and values in turn; an older one evaluates itself."""
+    container: type | None = getattr(spec, "Dict", None)
+    return container if container and len(container({"key": 1}).args) == 2 else None
+
+
 vocabulary = _core.Vocabulary(
     task=spec.Task,
     reference=spec.TaskRef,
@@ -76,7 +89,7 @@ vocabulary = _core.Vocabulary(
     list=getattr(spec, "List", None),
     tuple=getattr(spec, "Tuple", None),
     set=getattr(spec, "Set", None),
-    dict=getattr(spec, "Dict", None),
+    dict=_flat_dict(),
     convert=_convert,
     fetch=fetch,
     missing=_missing,
@@ -182,9 +195,13 @@ def _heirs(
             yield follower
 
 
+#: What Dask calls for a task that it has made of several.
+_SUBGRAPH = getattr(spec, "_execute_subgraph", None)
+
+
 def _parts_of(node: Any) -> Iterator[Any]:
     """The keys of the tasks that Dask has made one task of."""
-    if isinstance(node, spec.Task) and node.func is spec._execute_subgraph:
+    if _SUBGRAPH and isinstance(node, spec.Task) and node.func is _SUBGRAPH:
         yield from node.args[0]
 
 
@@ -209,8 +226,9 @@ def _graphs(dsk: Any) -> Iterator[HighLevelGraph]:
         seen.add(id(one))
         if isinstance(one, HighLevelGraph):
             yield one
-        elif not isinstance(one, Mapping):
-            left.extend(getattr(one, "operands", ()))
+        elif _EXPRESSION and isinstance(one, _EXPRESSION):
+            # Only these: what else stands in an expression may be any object of a user's.
+            left.extend(one.operands)
 
 
 def persist(*collections: Any, **kwargs: Any) -> tuple[Any, ...]:
