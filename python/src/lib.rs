@@ -2,7 +2,7 @@
 //!
 //! Everything that decides lies in the crate `mobula`; here Python objects become values, Dask's tasks
 //! become functions, and errors become exceptions. Nothing here knows Dask's modules: what is needed of
-//! them comes in as a [`Vocabulary`](vocabulary::Vocabulary), made by `mobula/dask/_adapter.py`.
+//! them comes in as a `Vocabulary`, made by `mobula/dask/_adapter.py`.
 
 mod actor;
 mod actor_handle;
