@@ -195,8 +195,17 @@ impl ObjectRef {
     async fn made_as(&self) -> Result<Held, ObjectError> {
         match &self.0 {
             Inner::Stored(object) => std::future::poll_fn(|context| object.poll(context)).await,
-            Inner::InRun(_) => {
-                self.held().ok_or_else(|| ObjectError::NotYet { key: self.key().clone() })
+            Inner::InRun(RunRef { run, .. }) => {
+                // Asked first: a value may come while this is asked.
+                let goes_on = run.is_running();
+                let key = || self.key().clone();
+                self.held().ok_or_else(|| {
+                    if goes_on {
+                        ObjectError::NotYet { key: key() }
+                    } else {
+                        ObjectError::Cancelled { key: key() }
+                    }
+                })
             }
         }
     }
