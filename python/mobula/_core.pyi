@@ -316,7 +316,8 @@ def get(
     refs
         A ref, or a list of refs.
     timeout
-        For how many seconds to wait at most; a ``GetTimeoutError`` after that.
+        For how many seconds to wait at most; a ``GetTimeoutError`` after that. In a task it may take
+        longer, until the worker is done with what it does meanwhile.
 
     Raises
     ------

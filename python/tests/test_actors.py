@@ -1,0 +1,766 @@
+"""Actors: order, errors, ends, names; and the documentation's cache."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import traceback
+import weakref
+
+import pytest
+
+import mobula
+import mobula as ray
+from mobula.exceptions import ActorDiedError, WouldDeadlockError
+
+
+@mobula.remote
+class Log:
+    """Notes what it is told, in order."""
+
+    def __init__(self, *notes):
+        self.notes = list(notes)
+
+    def note(self, note):
+        self.notes.append(note)
+        return note
+
+    def read(self):
+        return list(self.notes)
+
+    def fail(self, message):
+        raise LookupError(message)
+
+    def wait(self, event):
+        event.wait()
+
+    def thread(self):
+        return threading.get_ident()
+
+    def call(self, function, *args):
+        return function(*args)
+
+
+def run(program, code=0):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    if code == 0:
+        assert done.stderr == ""
+    return done.stdout
+
+
+def ended(thread_name="mobula-actor"):
+    """How many threads there are with that name."""
+    count = 0
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/comm") as name:
+            count += name.read().strip() == thread_name
+    return count
+
+
+# The documentation's, as written.
+@ray.remote
+class SimpleCacheActor:
+    def __init__(self):
+        self.cache = {}
+
+    def get(self, key):
+        # Raises KeyError if key isn't in cache.
+        return self.cache[key]
+
+    def put(self, key, value):
+        self.cache[key] = value
+
+
+def test_the_cache_of_the_documentation():
+    cache_actor = SimpleCacheActor.remote()
+    with pytest.raises(KeyError) as caught:
+        ray.get(cache_actor.get.remote("x"))
+    assert caught.value.args == ("x",)
+    cache_actor.put.remote("x", None)
+    assert ray.get(cache_actor.get.remote("x")) is None
+
+
+def test_the_cache_is_asked_in_the_tasks_of_a_graph():
+    dask = pytest.importorskip("mobula.dask")
+    cache_actor = SimpleCacheActor.remote()
+
+    def inc(x):
+        try:
+            return ray.get(cache_actor.get.remote(str(x)))
+        except KeyError:
+            cache_actor.put.remote(str(x), x + 1)
+            return x + 1
+
+    graph = {("inc", number): (inc, number % 10) for number in range(200)}
+    for workers in (1, 2):
+        answer = dask.get(graph, list(graph), num_workers=workers)
+        assert answer == tuple(number % 10 + 1 for number in range(200))
+    assert dask.get_sync(graph, ("inc", 3)) == 4
+
+
+def test_methods_run_in_the_order_of_the_calls_on_one_thread():
+    log = Log.remote("first")
+    refs = [log.note.remote(number) for number in range(1000)]
+    assert ray.get(log.read.remote()) == ["first", *range(1000)]
+    assert ray.get(refs) == list(range(1000))
+    threads = set(ray.get([log.thread.remote() for _ in range(10)]))
+    assert len(threads) == 1 and threads != {threading.get_ident()}
+
+
+def test_keywords_and_refs_among_the_arguments():
+    log = Log.remote(mobula.put("made"))
+    assert ray.get(log.note.remote(note=log.note.remote(mobula.put(1)))) == 1
+    assert ray.get(log.read.remote()) == ["made", 1, 1]
+    (inner,) = ray.get(log.note.remote([mobula.put("stays")]))
+    assert ray.get(inner) == "stays"
+
+
+def test_a_call_that_waits_for_its_argument_is_not_overtaken():
+    gate = threading.Event()
+
+    @mobula.remote
+    def late(value):
+        gate.wait()
+        return value
+
+    log = Log.remote()
+    log.note.remote("before")
+    log.note.remote(late.remote("late"))
+    after = log.note.remote("after")
+
+    others = []
+    other = threading.Thread(target=lambda: others.append(ray.get(log.note.remote("other"))))
+    other.start()
+    other.join()  # Another caller's call does not wait.
+    assert others == ["other"]
+    assert ray.wait([after], timeout=0) == ([], [after])
+    gate.set()
+    assert ray.get(after) == "after"
+    notes = ray.get(log.read.remote())
+    assert [note for note in notes if note != "other"] == ["before", "late", "after"]
+
+
+def test_a_constructor_that_waits_for_its_argument_comes_first():
+    gate = threading.Event()
+
+    @mobula.remote
+    def late():
+        gate.wait()
+        return "late"
+
+    log = Log.remote(late.remote())
+    refs = [log.note.remote(number) for number in range(3)]
+    threading.Thread(target=lambda: log.note.remote("other")).start()
+    assert ray.wait(refs, timeout=0) == ([], refs)
+    gate.set()
+    assert ray.get(refs) == [0, 1, 2]
+    assert ray.get(log.read.remote())[0] == "late"
+
+
+def test_an_exception_comes_back_and_the_actor_lives_on():
+    log = Log.remote()
+    with pytest.raises(LookupError, match="here") as caught:
+        ray.get(log.fail.remote("here"))
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert frames[-1].line == "raise LookupError(message)"
+    assert [frame.name for frame in frames][1:] == ["fail"]
+    assert ray.get(log.note.remote(1)) == 1
+
+
+def test_a_failed_argument_fails_the_call_alone():
+    log = Log.remote()
+    failed = log.note.remote(log.fail.remote("argument"))
+    after = log.note.remote("after")
+    with pytest.raises(LookupError, match="argument"):
+        ray.get(failed)
+    assert ray.get(after) == "after"
+    assert ray.get(log.read.remote()) == ["after"]
+
+
+def test_an_exit_in_a_method_comes_back_and_the_actor_lives_on():
+    log = Log.remote()
+    with pytest.raises(SystemExit):
+        ray.get(log.call.remote(sys.exit, 3))
+    assert ray.get(log.note.remote(1)) == 1
+
+
+def test_a_constructor_that_raises_shows_at_each_call():
+    @mobula.remote
+    class Broken:
+        def __init__(self, message):
+            raise ValueError(message)
+
+        def use(self):
+            pass
+
+    broken = Broken.remote("cannot be made")
+    for ref in [broken.use.remote(), broken.use.remote()]:
+        with pytest.raises(
+            ActorDiedError, match=r"Broken could not be made: .*cannot be"
+        ) as caught:
+            ray.get(ref)
+        assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(ActorDiedError, match="cannot be made"):
+        ray.get(broken.use.remote())
+    with pytest.raises(ActorDiedError, match="from here"):
+        ray.get(Broken.remote(Log.remote().fail.remote("from here")).use.remote())
+
+
+def test_several_results_of_a_method():
+    log = Log.remote(1, 2)
+    assert ray.get(log.read.options(num_returns=2).remote()) == [1, 2]
+    assert log.note.options(num_returns=0).remote(3) is None
+    for ref in log.read.options(num_returns=2).remote():
+        with pytest.raises(ValueError, match="2 results were announced, and 3 came"):
+            ray.get(ref)
+
+
+def test_a_killed_actor_breaks_the_calls_that_wait():
+    begun, gate = threading.Event(), threading.Event()
+    log = Log.remote()
+
+    def hold():
+        begun.set()
+        gate.wait()
+
+    running = log.call.remote(hold)
+    begun.wait()
+    waiting = [log.note.remote(number) for number in range(10)]
+    blocked = log.note.remote(mobula.remote(gate.wait).remote())
+    mobula.kill(log)
+    for ref in [running, *waiting, blocked, log.read.remote()]:
+        with pytest.raises(ActorDiedError, match="Log was killed"):
+            ray.get(ref)
+    assert repr(log) == "ActorHandle(Log, dead)"
+    mobula.kill(log)
+    gate.set()
+
+
+def test_an_actor_ends_with_its_last_handle_after_its_calls():
+    class Thing:
+        pass
+
+    thing, gone = Thing(), threading.Event()
+    weakref.finalize(thing, gone.set)
+    gate, notes = threading.Event(), []
+    log = Log.remote(thing)
+    del thing
+    log.wait.remote(gate)
+    last = log.call.remote(notes.append, "done")
+    del log
+    assert notes == []
+    gate.set()
+    ray.get(last)
+    assert notes == ["done"]
+    assert gone.wait(30)
+
+
+def test_the_thread_of_an_actor_ends_with_it():
+    class Told:
+        def __init__(self, event):
+            self.event = event
+
+        def __del__(self):
+            self.event.set()
+
+    local = threading.local()
+    events = [threading.Event() for _ in range(20)]
+
+    def look(event):
+        local.told = Told(event)
+
+    logs = [Log.remote() for _ in events]
+    ray.get([log.call.remote(look, event) for log, event in zip(logs, events, strict=True)])
+    # What belongs to a thread stays from one call to the next.
+    assert not any(event.is_set() for event in events)
+    mobula.kill(logs[0])
+    del logs
+    assert all(event.wait(30) for event in events)
+
+
+def test_a_method_alone_keeps_its_actor():
+    note = Log.remote().note
+    assert ray.get(note.remote(1)) == 1
+
+
+def test_named_actors():
+    log = Log.options(name="log").remote("named")
+    with pytest.raises(ValueError, match='"log" already'):
+        Log.options(name="log").remote()
+    same = Log.options(name="log", get_if_exists=True).remote("not made")
+    assert same == log == ray.get_actor("log")
+    assert hash(same) == hash(log)
+    del log, same
+    assert ray.get(ray.get_actor("log").read.remote()) == ["named"]
+    mobula.kill(ray.get_actor("log"))
+    with pytest.raises(ValueError, match='no actor with the name "log"'):
+        ray.get_actor("log")
+    again = Log.options(name="log", get_if_exists=True).remote("again")
+    assert ray.get(again.read.remote()) == ["again"]
+    mobula.kill(again)
+    with pytest.raises(ValueError, match="needs a name"):
+        Log.options(get_if_exists=True)
+
+
+def test_a_named_actor_that_failed_gives_its_name_back():
+    @mobula.remote
+    class Broken:
+        def __init__(self):
+            raise ValueError
+
+        def use(self):
+            pass
+
+    with pytest.raises(ActorDiedError):
+        ray.get(Broken.options(name="broken").remote().use.remote())
+    with pytest.raises(ValueError, match="broken"):
+        ray.get_actor("broken")
+    log = Log.options(name="broken").remote()
+    assert ray.get(log.note.remote(1)) == 1
+    mobula.kill(log)
+
+
+def test_eight_threads_get_or_make_the_same_actor():
+    barrier, handles = threading.Barrier(8), []
+
+    def make(place):
+        barrier.wait()
+        handles.append(Log.options(name="one", get_if_exists=True).remote(place))
+
+    threads = [threading.Thread(target=make, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(handles)) == 1
+    assert len(ray.get(handles[0].read.remote())) == 1
+    mobula.kill(handles[0])
+
+
+def test_a_handle_goes_everywhere_in_the_process():
+    log = Log.remote()
+
+    @mobula.remote
+    def tell(log, note):
+        return ray.get(log.note.remote(note))
+
+    @mobula.remote
+    class Teller:
+        def __init__(self, log):
+            self.log = log
+
+        def tell(self, note):
+            return ray.get(self.log.note.remote(note))
+
+    assert copy.copy(log) is log and copy.deepcopy(log) is log
+    assert pickle.loads(pickle.dumps(log)) is log
+    assert ray.get(tell.remote(log, 1)) == 1
+    assert ray.get(Teller.remote(log).tell.remote(2)) == 2
+    assert ray.get(log.read.remote()) == [1, 2]
+
+
+def test_eight_threads_call_an_actor_at_once():
+    log = Log.remote()
+    barrier = threading.Barrier(8)
+
+    def call(place):
+        barrier.wait()
+        for number in range(100):
+            log.note.remote((place, number))
+        ray.get(log.note.remote((place, "end")))
+
+    threads = [threading.Thread(target=call, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    notes = ray.get(log.read.remote())
+    for place in range(8):
+        assert [n for p, n in notes if p == place] == [*range(100), "end"]
+
+
+def test_to_wait_for_oneself_is_an_error_at_once():
+    @mobula.remote
+    class Selfish:
+        def __init__(self):
+            self.me = None
+
+        def know(self, me):
+            self.me = me[0]
+
+        def other(self):
+            return 1
+
+        def wait(self, wait):
+            ref = self.me.other.remote()
+            if wait:
+                ray.wait([ref])
+            return ray.get(ref, timeout=60)
+
+        def later(self):
+            return [self.me.other.remote()]
+
+        def through(self, add):
+            return ray.get(add.remote(self.me.other.remote(), 1))
+
+    @mobula.remote
+    def add(x, y):
+        return x + y
+
+    selfish = Selfish.remote()
+    selfish.know.remote([selfish])
+    for wait in (False, True):
+        with pytest.raises(WouldDeadlockError, match=r"Selfish waits here for Selfish.other"):
+            ray.get(selfish.wait.remote(wait))
+    with pytest.raises(WouldDeadlockError):
+        ray.get(selfish.through.remote(add))
+    assert ray.get(ray.get(selfish.later.remote())[0]) == 1
+    mobula.kill(selfish)
+
+
+def test_actors_that_wait_for_each_other_are_told():
+    @mobula.remote
+    class Friend:
+        def __init__(self):
+            self.friend = None
+
+        def know(self, friend):
+            self.friend = friend[0]
+
+        def answer(self):
+            return 1
+
+        def ask(self):
+            return ray.get(self.friend.ask_back.remote())
+
+        def ask_back(self):
+            return ray.get(self.friend.answer.remote())
+
+    one, two = Friend.remote(), Friend.remote()
+    ray.get([one.know.remote([two]), two.know.remote([one])])
+    assert ray.get(two.ask_back.remote()) == 1
+    with pytest.raises(WouldDeadlockError):
+        ray.get(one.ask.remote())
+    mobula.kill(one)
+    mobula.kill(two)
+
+
+def test_an_actor_computes_and_calls_functions():
+    dask = pytest.importorskip("mobula.dask")
+
+    @mobula.remote
+    def square(x):
+        return x * x
+
+    log = Log.remote()
+
+    def work():
+        squares = ray.get([square.remote(x) for x in range(10)])
+        graph = {"x": (sum, squares)}
+        return dask.get(graph, "x"), dask.get_sync(graph, "x")
+
+    assert ray.get(log.call.remote(work)) == (285, 285)
+
+
+def test_tasks_wait_for_an_actor_that_waits_for_tasks():
+    """One worker, which is in a task that waits for the actor."""
+    program = """
+import mobula
+mobula.init(1)
+@mobula.remote
+def square(x):
+    return x * x
+@mobula.remote
+class Sum:
+    def squares(self, n):
+        return sum(mobula.get([square.remote(x) for x in range(n)]))
+actor = Sum.remote()
+@mobula.remote
+def ask(n):
+    return mobula.get(actor.squares.remote(n))
+print(sum(mobula.get([ask.remote(n) for n in range(50)])))
+"""
+    expected = sum(sum(x * x for x in range(n)) for n in range(50))
+    assert run(program) == f"{expected}\n"
+
+
+def test_thousands_of_tasks_wait_for_one_actor():
+    log = Log.remote()
+
+    @mobula.remote
+    def tell(number):
+        return ray.get(log.note.remote(number))
+
+    assert ray.get([tell.remote(number) for number in range(3000)]) == list(range(3000))
+
+
+def test_async_methods_share_the_loop_of_their_actor():
+    @mobula.remote
+    class Signal:
+        def __init__(self):
+            self.event = asyncio.Event()
+            self.order = []
+
+        async def wait(self, number):
+            self.order.append(number)
+            await self.event.wait()
+            return number
+
+        def send(self):
+            self.event.set()
+            return self.order
+
+        async def fail(self):
+            await asyncio.sleep(0)
+            raise LookupError("here")
+
+        async def thread(self):
+            return threading.get_ident()
+
+        async def ask(self, ref):
+            return await ref[0]
+
+        async def cancel(self):
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+
+    signal = Signal.remote()
+    waiting = [signal.wait.remote(number) for number in range(100)]
+    assert ray.wait(waiting, timeout=0) == ([], waiting)
+    assert ray.get(signal.send.remote()) == list(range(100))
+    assert ray.get(waiting) == list(range(100))
+    with pytest.raises(LookupError, match="here"):
+        ray.get(signal.fail.remote())
+    assert len(set(ray.get([signal.thread.remote() for _ in range(5)]))) == 1
+    # What would be a deadlock for other methods is none for a coroutine.
+    assert ray.get(signal.ask.remote([signal.wait.remote("own")])) == "own"
+    with pytest.raises(asyncio.CancelledError):
+        ray.get(signal.cancel.remote())
+    with pytest.raises(WouldDeadlockError):
+        ray.get(Blocking.remote().block.remote())
+    mobula.kill(ray.get_actor("blocking"))
+
+
+@mobula.remote
+class Blocking:
+    async def block(self):
+        me = Blocking.options(name="blocking").remote()
+        await me.know.remote([me])
+        return await me.wait.remote()
+
+    async def know(self, me):
+        self.me = me[0]
+
+    async def wait(self):
+        return ray.get(self.me.know.remote([None]))
+
+
+def test_the_end_of_an_async_actor():
+    @mobula.remote
+    class Waiter:
+        async def wait(self, event, notes):
+            try:
+                await asyncio.to_thread(event.wait)
+                return "done"
+            except asyncio.CancelledError:
+                notes.append("cancelled")
+                raise
+
+        async def forever(self, begun, notes):
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                notes.set()
+
+    event, notes = threading.Event(), []
+    ref = Waiter.remote().wait.remote(event, notes)
+    event.set()
+    assert ray.get(ref) == "done"  # It came to its end, though there was no handle any more.
+    assert notes == []
+
+    begun, cancelled = threading.Event(), threading.Event()
+    waiter = Waiter.remote()
+    ref = waiter.forever.remote(begun, cancelled)
+    begun.wait()
+    mobula.kill(waiter)
+    with pytest.raises(ActorDiedError, match="killed"):
+        ray.get(ref)
+    assert cancelled.wait(30)
+
+
+def test_an_async_actor_whose_constructor_raises():
+    @mobula.remote
+    class Broken:
+        def __init__(self):
+            raise ValueError("no")
+
+        async def use(self):
+            pass
+
+    with pytest.raises(ActorDiedError, match="no"):
+        ray.get(Broken.remote().use.remote())
+
+
+def test_deep_recursion_in_a_method():
+    def depth(n):
+        return 0 if n == 0 else 1 + depth(n - 1)
+
+    log = Log.remote()
+    assert ray.get(log.call.remote(depth, 700)) == 700
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(RecursionError):
+        ray.get(log.call.remote(lambda: repr(nested)))
+    assert ray.get(log.note.remote(1)) == 1
+    while nested:
+        nested = nested[0]
+
+
+def test_misuse_is_told():
+    log = Log.remote()
+    with pytest.raises(
+        AttributeError, match=r"Log has no method \"nothing\"; it has: call, fail, note"
+    ):
+        _ = log.nothing
+    with pytest.raises(TypeError, match=r"\.note\.remote"):
+        log.note(1)
+    with pytest.raises(TypeError, match=r"Log\.remote"):
+        Log()
+    with pytest.raises(ValueError, match="'nmae'; there are get_if_exists, name"):
+        Log.options(nmae="x")
+    with pytest.warns(mobula.IgnoredWarning, match="lifetime, max_concurrency"):
+        Log.options(lifetime="detached", max_concurrency=2)
+    with pytest.raises(TypeError, match="handle of an actor"):
+        mobula.kill(Log)
+    assert repr(log) == "ActorHandle(Log)"
+    assert repr(log.note) == "ActorMethod(Log.note)"
+    assert repr(Log) == "ActorClass(Log)"
+    with pytest.raises(TypeError, match="missing"):
+        ray.get(log.note.remote())
+
+
+def test_calls_in_thousands_from_tasks_and_threads_leave_no_threads():
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("threads are counted by /proc")
+    for _ in range(30):
+        log = Log.remote()
+        ray.get(log.note.remote(1))
+        del log
+    mobula.shutdown()
+    assert ended() == 0
+
+
+def test_the_end_of_the_session_ends_the_actors():
+    program = """
+import threading, mobula
+from mobula.exceptions import ActorDiedError
+@mobula.remote
+class Counter:
+    def __init__(self): self.n = 0
+    def add(self):
+        self.n += 1
+        return self.n
+counter = Counter.options(name="counter").remote()
+print(mobula.get(counter.add.remote()))
+mobula.shutdown()
+try:
+    mobula.get(counter.add.remote())
+except ActorDiedError as error:
+    print(error)
+try:
+    mobula.get_actor("counter")
+except ValueError:
+    print("no name")
+print(mobula.get(Counter.remote().add.remote()))
+"""
+    assert run(program) == "1\nthe actor Counter was ended by `shutdown`\nno name\n1\n"
+
+
+@pytest.mark.parametrize("last", ["", "raise SystemExit", "mobula.shutdown()"])
+def test_the_process_ends_with_actors_at_work(last):
+    program = f"""
+import asyncio, threading, mobula
+@mobula.remote
+class Worker:
+    def work(self, begun):
+        begun.set()
+        return sum(range(1_000_000))
+@mobula.remote
+class Waiter:
+    async def wait(self, begun):
+        begun.set()
+        await asyncio.Event().wait()
+workers = [Worker.remote(), Worker.options(name="w").remote(), Waiter.remote()]
+begun = [threading.Event() for _ in workers]
+refs = [w.work.remote(b) for w, b in zip(workers[:2], begun) for _ in range(50)]
+refs.append(workers[2].wait.remote(begun[2]))
+for event in begun:
+    event.wait()
+futures = [ref.future() for ref in refs]
+print("end", flush=True)
+{last}
+"""
+    for _ in range(3):
+        assert run(program) == "end\n"
+
+
+def test_an_actor_may_end_the_session():
+    program = """
+import mobula
+@mobula.remote
+class Ender:
+    def end(self):
+        mobula.shutdown()
+ender = Ender.remote()
+try:
+    mobula.get(ender.end.remote())
+except mobula.exceptions.ActorDiedError as error:
+    print(error)
+print(mobula.get(mobula.put(1)))
+"""
+    assert run(program) == "the actor Ender was ended by `shutdown`\n1\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_after_a_fork_actors_stay_with_the_parent():
+    program = """
+import os, warnings, mobula
+warnings.simplefilter("ignore")
+@mobula.remote
+class Counter:
+    def __init__(self): self.n = 0
+    def add(self):
+        self.n += 1
+        return self.n
+counter = Counter.options(name="counter").remote()
+print(mobula.get(counter.add.remote()), flush=True)
+child = os.fork()
+if child == 0:
+    try:
+        mobula.get(counter.add.remote())
+    except mobula.exceptions.ActorDiedError as error:
+        print(error)
+    try:
+        mobula.get_actor("counter")
+    except ValueError:
+        print("no name")
+    own = Counter.options(name="counter").remote()
+    print(mobula.get(own.add.remote()), flush=True)
+    del counter, own
+    mobula.shutdown()
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+print(status, mobula.get(counter.add.remote()))
+"""
+    expected = "1\nthe actor Counter lives in the parent of this process\nno name\n1\n0 2\n"
+    assert run(program) == expected
