@@ -39,7 +39,8 @@ def test_retries_are_not_endless():
 
 
 @pytest.mark.skipif(
-    not hasattr(dask, "_expr"), reason="this Dask hands over what it has optimised, and nothing else"
+    not hasattr(dask, "_expr"),
+    reason="this Dask hands over what it has optimised, and nothing else",
 )
 def test_retries_survive_the_optimisation_of_arrays():
     np = pytest.importorskip("numpy")
