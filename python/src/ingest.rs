@@ -196,18 +196,10 @@ impl<'py> Walk<'_, 'py> {
     /// The key that another name stands for; older releases of Dask wrap it.
     fn target(&self, alias: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let target = alias.getattr(intern!(alias.py(), "target"))?;
-        match self.source.vocabulary.word(&target)? {
-            Word::Reference | Word::Future => target.getattr(intern!(alias.py(), "key")),
-            Word::Task
-            | Word::Alias
-            | Word::Data
-            | Word::List
-            | Word::Tuple
-            | Word::Set
-            | Word::Dict
-            | Word::Node
-            | Word::Literal => Ok(target),
+        if self.source.vocabulary.word(&target)?.is_reference() {
+            return target.getattr(intern!(alias.py(), "key"));
         }
+        Ok(target)
     }
 
     fn define(
@@ -283,26 +275,17 @@ impl<'py> Walk<'_, 'py> {
         }
         let mut is_plain = true;
         for argument in arguments.iter() {
-            match self.source.vocabulary.word(&argument)? {
-                Word::Reference => {
-                    let needed = argument.getattr(intern!(py, "key"))?;
-                    inputs.push(self.dependency(&needed, key)?);
-                }
-                Word::Literal => is_plain = false,
-                Word::Task
-                | Word::Alias
-                | Word::Data
-                | Word::List
-                | Word::Tuple
-                | Word::Set
-                | Word::Dict
-                | Word::Node
-                | Word::Future => {
-                    inputs.clear();
-                    let arguments = arguments.as_any();
-                    let nested = self.nested(function, arguments, &keywords, key, &mut inputs)?;
-                    return self.define(key, node, Call::Nested(Box::new(nested)), &inputs);
-                }
+            let word = self.source.vocabulary.word(&argument)?;
+            if word == Word::Reference {
+                let needed = argument.getattr(intern!(py, "key"))?;
+                inputs.push(self.dependency(&needed, key)?);
+            } else if word == Word::Literal {
+                is_plain = false;
+            } else {
+                inputs.clear();
+                let arguments = arguments.as_any();
+                let nested = self.nested(function, arguments, &keywords, key, &mut inputs)?;
+                return self.define(key, node, Call::Nested(Box::new(nested)), &inputs);
             }
         }
         let call = if is_plain {
