@@ -15,13 +15,13 @@ from typing import Any
 import dask.base
 import dask.callbacks
 import dask.local
-import dask.sizeof
 from dask import _task_spec as spec
 from dask import config
 from dask.highlevelgraph import HighLevelGraph
 
 from mobula import _core
 from mobula.dask._persist import fetch
+from mobula.dask._sizes import size_of
 
 __all__ = [
     "AnnotationWarning",
@@ -315,4 +315,4 @@ def register_name(name: str, get: Callable[..., Any]) -> None:
     dask.base.named_schedulers[name] = get
 
 
-_core.set_sizeof(dask.sizeof.sizeof)
+_core.set_sizeof(size_of)
