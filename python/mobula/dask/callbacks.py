@@ -64,9 +64,9 @@ class Callback(dask.callbacks.Callback):
     Runs that are started inside of tasks do not hear of callbacks from outside. A hook that raises
     ends the run with its exception.
 
-    The hooks of tasks, ``_presubmit``, ``_postsubmit``, ``_task_start`` and ``_task_end``, are
-    called in the worker that runs the task, several perhaps at the same time. All others are called
-    on the thread that called ``get``. Dask's five, ``start``, ``start_state``, ``pretask``,
+    The hooks of tasks, ``_presubmit``, ``_postsubmit``, ``_retry``, ``_task_start`` and
+    ``_task_end``, are called in the worker that runs the task, several perhaps at the same time. All
+    others are called on the thread that called ``get``. Dask's five, ``start``, ``start_state``, ``pretask``,
     ``posttask`` and ``finish``, are what `dask.callbacks.Callback` says they are.
 
     A hook that is ``None``, or that is not overridden, costs nothing.
@@ -149,7 +149,10 @@ class Callback(dask.callbacks.Callback):
         """Hear of the task that the run has failed with."""
 
     def _retry(self, key: Any, attempt: int) -> None:
-        """Hear of a task that has failed and is tried again; attempts are counted from 1."""
+        """Hear, before its `_task_start`, of a task that has failed and is tried again.
+
+        ``attempt`` is the one that begins, counted from 1.
+        """
 
     def _own(self, name: str, base: type) -> Hook | None:
         """Find a hook that is not the base class's own, which does nothing."""

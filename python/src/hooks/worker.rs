@@ -3,6 +3,7 @@
 //! A worker may be the thread that called `get`, which then calls itself what others write to it.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 
 use mobula::{
     BoxError, Callback, HookResult, Key, ObjectRefs, Plan, PreState, TaskId, TaskView, Value,
@@ -117,6 +118,23 @@ impl PythonHooks {
         Ok(first.map(Object::value))
     }
 
+    /// Counts the start of a task, and tells of it if it is not the first one.
+    fn tell_retry(&self, task: TaskId) -> HookResult {
+        let Some(attempts) = self.attempts.get(task.index()) else { return Ok(()) };
+        // Whoever hands the task on from one worker to another sees to the order.
+        let attempt = attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        if attempt == 1 {
+            return Ok(());
+        }
+        attached(|py| {
+            let key = self.key(py, task)?;
+            for hook in &self.retry {
+                hook.call(Some(&key), py, (&key, attempt))?;
+            }
+            Ok(())
+        })
+    }
+
     fn states(
         &self,
         py: Python<'_>,
@@ -206,10 +224,14 @@ impl Callback for PythonHooks {
 
     fn pretask(&self, _: &Key, inputs: &ObjectRefs<'_>) -> Result<PreState, BoxError> {
         self.read_own_mail()?;
-        if self.around.is_empty() && self.watch.is_none() || self.mailbox.is_over() {
+        if self.mailbox.is_over() {
             return Ok(None);
         }
         let task = inputs.task().id();
+        self.tell_retry(task)?;
+        if self.around.is_empty() && self.watch.is_none() {
+            return Ok(None);
+        }
         let states = if self.around.iter().any(|around| around.start.is_some()) {
             attached(|py| self.states(py, task, inputs))?
         } else {
@@ -233,15 +255,6 @@ impl Callback for PythonHooks {
     fn postsubmit_all(&self, refs: &[mobula::ObjectRef], _: &Plan) -> HookResult {
         if !self.postsubmit_all.is_empty() {
             self.mailbox.write(Letter::AllSubmitted(refs.to_vec()));
-        }
-        Ok(())
-    }
-
-    fn retry(&self, key: &Key, attempt: u32) -> HookResult {
-        if !self.retry.is_empty()
-            && let Some(task) = self.plan.task(key)
-        {
-            self.mailbox.write(Letter::Retried(task, attempt));
         }
         Ok(())
     }
