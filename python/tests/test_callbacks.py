@@ -11,6 +11,7 @@ from operator import add
 import dask
 import pytest
 
+import mobula
 from mobula import _core
 from mobula.dask import (
     Callback,
@@ -48,6 +49,14 @@ def nothing_is_left():
     yield
     assert registry.registrations == []
     assert dask.callbacks.Callback.active == set()
+
+
+@pytest.fixture
+def start():
+    """Starts Mobula with so many workers, until the end of the test."""
+    mobula.shutdown()
+    yield lambda number: mobula.init(num_cpus=number)
+    mobula.shutdown()
 
 
 class Recorder(Callback):
@@ -202,6 +211,140 @@ def test_all_are_asked_and_the_first_answer_wins(run):
     with asks("a", None), asks("b", 7), asks("c", 8):
         assert run({"x": (fail,)}, "x") == 7
     assert asked == ["a", "b", "c"]
+
+
+@schedulers
+@pytest.mark.parametrize("watch", [{}, {"posttask": lambda *args: None}])
+def test_a_ref_answers_with_its_value(run, watch):
+    ref = mobula.put(99)
+
+    def presubmit(task, key, deps):
+        return ref if key == "x" else None
+
+    with Callback(presubmit=presubmit, **watch):
+        assert run({"x": (fail,), "y": (inc, "x")}, ["x", "y"]) == (99, 100)
+    assert mobula.get(ref) == 99
+
+
+@schedulers
+def test_refs_of_an_earlier_run_answer_in_a_later_one(run):
+    refs = {}
+
+    def remember(task, key, deps, object_ref):
+        refs[key] = object_ref
+
+    with Callback(postsubmit=remember):
+        assert run({"x": (inc, 1), "y": (lambda x: None, "x")}, ["x", "y"]) == (2, None)
+    with Recorder() as seen, RayDaskCallback(ray_presubmit=lambda task, key, deps: refs.get(key)):
+        assert run({"x": (fail,), "y": (fail, "x"), "z": (inc, "x")}, ["y", "z"]) == (None, 3)
+    assert [call[0] for call in seen.of("task_end")] == ["z"]
+
+
+@schedulers
+def test_a_ref_of_an_input_answers_with_its_value(run):
+    with Callback(presubmit=lambda task, key, deps: deps.get("x")):
+        assert run({"x": (inc, 1), "y": (fail, "x"), "z": (inc, "y")}, ["x", "y", "z"]) == (2, 2, 3)
+
+
+@schedulers
+def test_a_ref_in_a_result_is_the_value_itself(run):
+    ref = mobula.put(99)
+    with Callback(presubmit=lambda task, key, deps: Result(ref)):
+        assert run({"x": (fail,)}, "x") is ref
+
+
+@schedulers
+def test_only_the_ref_that_is_used_is_waited_for(run):
+    broken = mobula.remote(max_retries=0)(fail).remote()
+    with (
+        Callback(presubmit=lambda task, key, deps: 5),
+        Callback(presubmit=lambda task, key, deps: broken),
+    ):
+        assert run({"x": (inc, 1)}, "x") == 5
+
+
+@schedulers
+def test_a_ref_that_is_still_being_made_is_waited_for(run, start):
+    start(2)
+    asked = threading.Event()
+
+    @mobula.remote
+    def late():
+        assert asked.wait(60)
+        return 7
+
+    ref = late.remote()
+
+    def presubmit(task, key, deps):
+        asked.set()
+        return ref
+
+    with Callback(presubmit=presubmit):
+        assert run({"x": (fail,)}, "x") == 7
+
+
+def test_a_worker_makes_the_value_that_a_ref_waits_for(start):
+    """It is the only worker, so nobody else could."""
+    start(1)
+    made = mobula.remote(inc)
+
+    def presubmit(task, key, deps):
+        return made.remote(6) if key == "x" else None
+
+    with Callback(presubmit=presubmit):
+        assert get({"x": (fail,), "y": (inc, "x")}, "y") == 8
+
+
+@schedulers
+@pytest.mark.parametrize("watch", [{}, {"pretask": lambda *args: None}])
+def test_what_a_ref_has_failed_with_the_task_fails_with(run, watch):
+    broken = mobula.remote(max_retries=0)(fail).remote()
+    with (
+        Recorder() as seen,
+        Callback(presubmit=lambda task, key, deps: broken if key == "y" else None, **watch),
+        pytest.raises(ValueError, match="on purpose"),
+    ):
+        run({"x": (inc, 1), "y": (inc, "x"), "z": (inc, "y")}, "z")
+    ((key, exception),) = seen.of("error")
+    assert key == "y"
+    assert isinstance(exception, ValueError)
+    assert run({"x": (inc, 1)}, "x") == 2
+
+
+def test_nobody_waits_for_a_ref_after_the_run(start):
+    """A ref whose value never comes holds up neither the run, when that fails, nor its worker."""
+    start(2)
+    waits = threading.Event()
+    end = threading.Event()
+
+    class Never:
+        def wait(self):
+            end.wait(60)
+
+    never = mobula.remote(Never).remote().wait.remote()
+
+    def presubmit(task, key, deps):
+        if key == "x":
+            waits.set()
+            return never
+        return None
+
+    def fails():
+        assert waits.wait(60)
+        raise ValueError("on purpose")
+
+    try:
+        with Callback(presubmit=presubmit), pytest.raises(ValueError, match="on purpose"):
+            get({"x": (fail,), "y": (fails,)}, ["x", "y"])
+        # Both workers are needed here, while the value is still not there.
+        together = threading.Barrier(2)
+        assert get({"a": (together.wait, 60), "b": (together.wait, 60)}, ["a", "b"]) in (
+            (0, 1),
+            (1, 0),
+        )
+        assert not end.is_set()
+    finally:
+        end.set()
 
 
 def test_a_result_shows_and_holds_its_value():

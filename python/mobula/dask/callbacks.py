@@ -126,8 +126,10 @@ class Callback(dask.callbacks.Callback):
         """Answer for a task before it runs.
 
         All callbacks are asked; the first answer but ``None`` is the task's value, and the task
-        does not run. `Result` wraps an answer, so that ``None`` can be one. ``deps`` are the object
-        refs of the inputs that tasks make, by key.
+        does not run. If it is an object ref, the value of the ref is meant, and waited for; what the
+        ref has failed with, the task fails with. `Result` wraps an answer that is to be taken as it
+        is, so that ``None`` can be one. ``deps`` are the object refs of the inputs that tasks make,
+        by key.
         """
 
     def _postsubmit(self, task: Any, key: Any, deps: Mapping[Any, Any], object_ref: Any) -> None:

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use smallvec::SmallVec;
 
-use super::answer::answered;
+use super::answer::meant;
 use super::mailbox::Letter;
 use super::python::{Around, PythonHooks};
 use crate::errors::TaskError;
@@ -112,10 +112,14 @@ impl PythonHooks {
         let (task, dependencies) = (self.task(&key)?, self.dependencies(py, inputs)?);
         let mut first = None;
         for hook in &self.presubmit {
-            let answer = answered(hook.call(Some(&key), py, (&task, &key, &dependencies))?);
-            first = first.or(answer);
+            let answer = hook.call(Some(&key), py, (&task, &key, &dependencies))?;
+            first = first.or((!answer.is_none()).then_some(answer));
         }
-        Ok(first.map(Object::value))
+        let Some(first) = first else { return Ok(None) };
+        match meant(first, || !self.mailbox.is_over()) {
+            Err(_) if self.mailbox.is_over() => Ok(None),
+            value => Ok(Some(Object::value(value?))),
+        }
     }
 
     /// Counts the start of a task, and tells of it if it is not the first one.
