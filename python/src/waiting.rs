@@ -201,7 +201,8 @@ fn get_one<'py>(
     let mut fetched = Box::pin(poll_fn(|context| match value.as_mut().poll(context) {
         // A worker that waits looks around all the time.
         Poll::Pending if !is_wanted() => Poll::Ready(Err(Broken::Closed)),
-        polled => polled,
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(value) => Poll::Ready(value),
     }));
     let at_once = fetched.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let value = if let Poll::Ready(value) = at_once {
