@@ -141,7 +141,7 @@ def after_fork() -> None:
 
 @final
 class Result:
-    """What a `presubmit` hook answers where ``None`` is a value.
+    """What a `presubmit` hook answers where the value is ``None``, or an object ref itself.
 
     Examples
     --------

@@ -20,7 +20,7 @@ use crate::actor_state::{ActorState, Waits};
 use crate::interpreter::{is_worker, released};
 use crate::object::Object;
 use crate::object_ref::ObjectRef;
-use crate::promise::Needs;
+use crate::promise::{Broken, Needs};
 use crate::referent::{Condition, Referent, object_in};
 use crate::{clusters, errors, object};
 
@@ -180,15 +180,30 @@ fn refuse_out_of_reach(py: Python<'_>, referent: &Referent) -> PyResult<()> {
     Ok(())
 }
 
+/// Waits for one value, on a worker as long as it is wanted; if it no longer is, any error is answered.
+pub(crate) fn get_while<'py>(
+    object_ref: &Bound<'py, PyAny>,
+    is_wanted: impl Fn() -> bool + Send + Sync,
+) -> PyResult<Bound<'py, PyAny>> {
+    get_one(object_ref.py(), object_ref, Deadline(None), is_wanted)
+}
+
 /// Waits for one value.
 fn get_one<'py>(
     py: Python<'py>,
     object_ref: &Bound<'py, PyAny>,
     deadline: Deadline,
+    is_wanted: impl Fn() -> bool + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
     let referent = referent_of(object_ref)?;
     refuse_out_of_reach(py, &referent)?;
-    let mut fetched = Box::pin(referent.fetch());
+    let mut value = Box::pin(referent.fetch());
+    let mut fetched = Box::pin(poll_fn(|context| match value.as_mut().poll(context) {
+        // A worker that waits looks around all the time.
+        Poll::Pending if !is_wanted() => Poll::Ready(Err(Broken::Closed)),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(value) => Poll::Ready(value),
+    }));
     let at_once = fetched.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let value = if let Poll::Ready(value) = at_once {
         Some(value)
@@ -225,13 +240,13 @@ pub(crate) fn get<'py>(
     let py = refs.py();
     let deadline = Deadline::after(timeout)?;
     if !refs.is_instance_of::<PyList>() && !refs.is_instance_of::<PyTuple>() {
-        return get_one(py, refs, deadline);
+        return get_one(py, refs, deadline, || true);
     }
     let all = refs.try_iter()?.collect::<PyResult<Vec<_>>>()?;
     for one in &all {
         referent_of(one)?;
     }
-    let values = all.iter().map(|one| get_one(py, one, deadline));
+    let values = all.iter().map(|one| get_one(py, one, deadline, || true));
     Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
 }
 

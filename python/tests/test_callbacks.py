@@ -11,6 +11,7 @@ from operator import add
 import dask
 import pytest
 
+import mobula
 from mobula import _core
 from mobula.dask import (
     Callback,
@@ -48,6 +49,14 @@ def nothing_is_left():
     yield
     assert registry.registrations == []
     assert dask.callbacks.Callback.active == set()
+
+
+@pytest.fixture
+def start():
+    """Starts Mobula with so many workers, until the end of the test."""
+    mobula.shutdown()
+    yield lambda number: mobula.init(num_cpus=number)
+    mobula.shutdown()
 
 
 class Recorder(Callback):
@@ -204,6 +213,140 @@ def test_all_are_asked_and_the_first_answer_wins(run):
     assert asked == ["a", "b", "c"]
 
 
+@schedulers
+@pytest.mark.parametrize("watch", [{}, {"posttask": lambda *args: None}])
+def test_a_ref_answers_with_its_value(run, watch):
+    ref = mobula.put(99)
+
+    def presubmit(task, key, deps):
+        return ref if key == "x" else None
+
+    with Callback(presubmit=presubmit, **watch):
+        assert run({"x": (fail,), "y": (inc, "x")}, ["x", "y"]) == (99, 100)
+    assert mobula.get(ref) == 99
+
+
+@schedulers
+def test_refs_of_an_earlier_run_answer_in_a_later_one(run):
+    refs = {}
+
+    def remember(task, key, deps, object_ref):
+        refs[key] = object_ref
+
+    with Callback(postsubmit=remember):
+        assert run({"x": (inc, 1), "y": (lambda x: None, "x")}, ["x", "y"]) == (2, None)
+    with Recorder() as seen, RayDaskCallback(ray_presubmit=lambda task, key, deps: refs.get(key)):
+        assert run({"x": (fail,), "y": (fail, "x"), "z": (inc, "x")}, ["y", "z"]) == (None, 3)
+    assert [call[0] for call in seen.of("task_end")] == ["z"]
+
+
+@schedulers
+def test_a_ref_of_an_input_answers_with_its_value(run):
+    with Callback(presubmit=lambda task, key, deps: deps.get("x")):
+        assert run({"x": (inc, 1), "y": (fail, "x"), "z": (inc, "y")}, ["x", "y", "z"]) == (2, 2, 3)
+
+
+@schedulers
+def test_a_ref_in_a_result_is_the_value_itself(run):
+    ref = mobula.put(99)
+    with Callback(presubmit=lambda task, key, deps: Result(ref)):
+        assert run({"x": (fail,)}, "x") is ref
+
+
+@schedulers
+def test_only_the_ref_that_is_used_is_waited_for(run):
+    broken = mobula.remote(max_retries=0)(fail).remote()
+    with (
+        Callback(presubmit=lambda task, key, deps: 5),
+        Callback(presubmit=lambda task, key, deps: broken),
+    ):
+        assert run({"x": (inc, 1)}, "x") == 5
+
+
+@schedulers
+def test_a_ref_that_is_still_being_made_is_waited_for(run, start):
+    start(2)
+    asked = threading.Event()
+
+    @mobula.remote
+    def late():
+        assert asked.wait(60)
+        return 7
+
+    ref = late.remote()
+
+    def presubmit(task, key, deps):
+        asked.set()
+        return ref
+
+    with Callback(presubmit=presubmit):
+        assert run({"x": (fail,)}, "x") == 7
+
+
+def test_a_worker_makes_the_value_that_a_ref_waits_for(start):
+    """It is the only worker, so nobody else could."""
+    start(1)
+    made = mobula.remote(inc)
+
+    def presubmit(task, key, deps):
+        return made.remote(6) if key == "x" else None
+
+    with Callback(presubmit=presubmit):
+        assert get({"x": (fail,), "y": (inc, "x")}, "y") == 8
+
+
+@schedulers
+@pytest.mark.parametrize("watch", [{}, {"pretask": lambda *args: None}])
+def test_what_a_ref_has_failed_with_the_task_fails_with(run, watch):
+    broken = mobula.remote(max_retries=0)(fail).remote()
+    with (
+        Recorder() as seen,
+        Callback(presubmit=lambda task, key, deps: broken if key == "y" else None, **watch),
+        pytest.raises(ValueError, match="on purpose"),
+    ):
+        run({"x": (inc, 1), "y": (inc, "x"), "z": (inc, "y")}, "z")
+    ((key, exception),) = seen.of("error")
+    assert key == "y"
+    assert isinstance(exception, ValueError)
+    assert run({"x": (inc, 1)}, "x") == 2
+
+
+def test_nobody_waits_for_a_ref_after_the_run(start):
+    """A ref whose value never comes holds up neither the run, when that fails, nor its worker."""
+    start(2)
+    waits = threading.Event()
+    end = threading.Event()
+
+    class Never:
+        def wait(self):
+            end.wait(60)
+
+    never = mobula.remote(Never).remote().wait.remote()
+
+    def presubmit(task, key, deps):
+        if key == "x":
+            waits.set()
+            return never
+        return None
+
+    def fails():
+        assert waits.wait(60)
+        raise ValueError("on purpose")
+
+    try:
+        with Callback(presubmit=presubmit), pytest.raises(ValueError, match="on purpose"):
+            get({"x": (fail,), "y": (fails,)}, ["x", "y"])
+        # Both workers are needed here, while the value is still not there.
+        together = threading.Barrier(2)
+        assert get({"a": (together.wait, 60), "b": (together.wait, 60)}, ["a", "b"]) in (
+            (0, 1),
+            (1, 0),
+        )
+        assert not end.is_set()
+    finally:
+        end.set()
+
+
 def test_a_result_shows_and_holds_its_value():
     assert Result([1]).value == [1]
     assert repr(Result(None)) == "Result(None)"
@@ -306,6 +449,73 @@ def test_retry_is_told_of_every_further_attempt(run, fails):
         assert value.compute(scheduler=run, optimize_graph=False) == 5
     assert told == [(value.key, attempt) for attempt in range(2, fails + 2)]
     assert starts == ["presubmit"] + ["task_start"] * (fails + 1)
+
+
+def of_a_flaky_task(hooks, calls, fails):
+    """Callbacks that note when their hooks are called, and a task to use them with."""
+
+    def notes(hook):
+        return lambda *args: calls.append((hook, args[1]) if hook == "retry" else hook)
+
+    def flaky():
+        calls.append("call")
+        if calls.count("call") <= fails:
+            raise ValueError("on purpose")
+
+    with dask.annotate(retries=2):
+        value = dask.delayed(flaky, pure=False)()
+    return Callback(**{hook: notes(hook) for hook in hooks}), value
+
+
+@schedulers
+@pytest.mark.parametrize("more", [(), ("posttask",), ("pretask", "posttask")])
+def test_retry_comes_before_its_attempt(run, more):
+    calls = []
+    hooks = ("task_start", "task_end", "retry", "error", *more)
+    callback, value = of_a_flaky_task(hooks, calls, fails=2)
+    with callback:
+        value.compute(scheduler=run, optimize_graph=False)
+    first = [call for call in calls if call != "pretask"]
+    assert first == [
+        *("task_start", "call"),
+        *(("retry", 2), "task_start", "call"),
+        *(("retry", 3), "task_start", "call", "task_end"),
+        *(call for call in more if call == "posttask"),
+    ]
+
+
+@schedulers
+@pytest.mark.parametrize("more", [(), ("posttask",), ("pretask", "posttask")])
+@pytest.mark.parametrize("around", [(), ("task_start",)])
+def test_retry_is_told_of_a_run_that_fails(run, more, around):
+    calls = []
+    callback, value = of_a_flaky_task(("retry", "error", *around, *more), calls, fails=3)
+    with callback, pytest.raises(ValueError, match="on purpose"):
+        value.compute(scheduler=run, optimize_graph=False)
+    first = [call for call in calls if call not in ("pretask", "task_start")]
+    assert first == ["call", ("retry", 2), "call", ("retry", 3), "call", "error"]
+
+
+def test_retries_of_several_tasks_are_told_apart():
+    calls = []
+    callback = Callback(retry=lambda key, attempt: calls.append((key, attempt)))
+    count = 20
+    left = {number: number % 4 for number in range(count)}
+
+    def flaky(number):
+        if left[number]:
+            left[number] -= 1
+            raise ValueError("on purpose")
+        return number
+
+    with dask.annotate(retries=3):
+        values = [dask.delayed(flaky)(n, dask_key_name=("flaky", n)) for n in range(count)]
+    with callback:
+        done = dask.compute(*values, scheduler="mobula", num_workers=4, optimize_graph=False)
+    assert done == tuple(range(count))
+    for number in range(count):
+        attempts = [attempt for key, attempt in calls if key == ("flaky", number)]
+        assert attempts == list(range(2, number % 4 + 2))
 
 
 @schedulers
@@ -605,8 +815,107 @@ class TestDefault:
                 assert dask.config.get("scheduler") == "sync"
             assert dask.config.get("scheduler") == "sync"
 
+    def test_blocks_may_end_in_any_order(self, on, off):
+        outer, middle, inner = on(), on(), on()
+        for block in (middle, outer):
+            block.__exit__(None, None, None)
+            assert self.runs_here()
+        inner.__exit__(None, None, None)
+        assert dask.config.get("scheduler", "unset") == "unset"
+
+    def test_off_takes_all_back(self, on, off):
+        with dask.config.set(scheduler="sync"):
+            on()
+            on()
+            with off():
+                assert dask.config.get("scheduler") == "sync"
+            assert self.runs_here()
+            off()
+            assert dask.config.get("scheduler") == "sync"
+        assert dask.config.get("scheduler", "unset") == "unset"
+
+    def test_what_was_set_back_stays(self, on, off):
+        with dask.config.set(scheduler="sync"):
+            on()
+        assert dask.config.get("scheduler", "unset") == "unset"
+        off()
+        assert dask.config.get("scheduler", "unset") == "unset"
+
+    def test_what_was_set_in_between_stays(self, on, off):
+        outer = on()
+        with dask.config.set(scheduler="threads"):
+            with on():
+                outer.__exit__(None, None, None)
+                assert self.runs_here()
+            assert dask.config.get("scheduler") == "threads"
+        # Dask's own block sets it to what was there before it.
+        assert dask.config.pop("scheduler") == "mobula"
+
+    def test_what_ends_while_it_is_off_stays_off(self, on, off):
+        enabled = on()
+        with off():
+            enabled.__exit__(None, None, None)
+        assert dask.config.get("scheduler", "unset") == "unset"
+
+    def test_what_begins_while_it_is_off_ends_alone(self, on, off):
+        first = on()
+        block = off()
+        second = on()
+        block.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+        assert self.runs_here()
+        first.__exit__(None, None, None)
+        assert dask.config.get("scheduler", "unset") == "unset"
+
+    def test_blocks_of_two_threads(self, on, off):
+        """Both are inside at the same time; the one that was there first leaves first."""
+        first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+        seen = []
+
+        def first():
+            with on():
+                first_is_in.set()
+                assert second_is_in.wait(60)
+            first_is_out.set()
+
+        def second():
+            with on():
+                second_is_in.set()
+                assert first_is_out.wait(60)
+                seen.append(dask.config.get("scheduler"))
+
+        threads = [threading.Thread(target=body) for body in (first, second)]
+        threads[0].start()
+        assert first_is_in.wait(60)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        assert seen == ["mobula"]
+        assert dask.config.get("scheduler", "unset") == "unset"
+
     def test_off_alone(self, on, off):
         with dask.config.set(scheduler="mobula"):
             with off():
                 assert not self.runs_here()
             assert self.runs_here()
+
+
+def test_every_setting_comes_back():
+    with dask.config.set({"dataframe.shuffle.method": "disk"}):
+        one = enable(num_workers=1, shuffle="tasks")
+        two = enable(num_workers=2)
+        one.__exit__(None, None, None)
+        assert dask.config.get("num_workers") == 2
+        assert dask.config.get("dataframe.shuffle.method") == "disk"
+        two.__exit__(None, None, None)
+        assert dask.config.get("num_workers", "unset") == "unset"
+        assert dask.config.get("scheduler", "unset") == "unset"
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [("x", TypeError), (2.5, TypeError), (0, ValueError), (-1, ValueError)]
+)
+def test_a_number_of_workers_is_looked_at(number, error):
+    with pytest.raises(error, match=f"num_workers={number!r}: it must be "):
+        enable(num_workers=number)
+    assert dask.config.get("scheduler", "unset") == "unset"

@@ -64,9 +64,9 @@ class Callback(dask.callbacks.Callback):
     Runs that are started inside of tasks do not hear of callbacks from outside. A hook that raises
     ends the run with its exception.
 
-    The hooks of tasks, ``_presubmit``, ``_postsubmit``, ``_task_start`` and ``_task_end``, are
-    called in the worker that runs the task, several perhaps at the same time. All others are called
-    on the thread that called ``get``. Dask's five, ``start``, ``start_state``, ``pretask``,
+    The hooks of tasks, ``_presubmit``, ``_postsubmit``, ``_retry``, ``_task_start`` and
+    ``_task_end``, are called in the worker that runs the task, several perhaps at the same time. All
+    others are called on the thread that called ``get``. Dask's five, ``start``, ``start_state``, ``pretask``,
     ``posttask`` and ``finish``, are what `dask.callbacks.Callback` says they are.
 
     A hook that is ``None``, or that is not overridden, costs nothing.
@@ -126,8 +126,10 @@ class Callback(dask.callbacks.Callback):
         """Answer for a task before it runs.
 
         All callbacks are asked; the first answer but ``None`` is the task's value, and the task
-        does not run. `Result` wraps an answer, so that ``None`` can be one. ``deps`` are the object
-        refs of the inputs that tasks make, by key.
+        does not run. If it is an object ref, the value of the ref is meant, and waited for; what the
+        ref has failed with, the task fails with. `Result` wraps an answer that is to be taken as it
+        is, so that ``None`` can be one. ``deps`` are the object refs of the inputs that tasks make,
+        by key.
         """
 
     def _postsubmit(self, task: Any, key: Any, deps: Mapping[Any, Any], object_ref: Any) -> None:
@@ -149,7 +151,10 @@ class Callback(dask.callbacks.Callback):
         """Hear of the task that the run has failed with."""
 
     def _retry(self, key: Any, attempt: int) -> None:
-        """Hear of a task that has failed and is tried again; attempts are counted from 1."""
+        """Hear, before its `_task_start`, of a task that has failed and is tried again.
+
+        ``attempt`` is the one that begins, counted from 1.
+        """
 
     def _own(self, name: str, base: type) -> Hook | None:
         """Find a hook that is not the base class's own, which does nothing."""

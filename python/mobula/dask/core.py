@@ -92,7 +92,7 @@ def get(
     if pool is not None:
         call, num_workers = PoolCall(pool, dumps, loads), size_of(pool)
     else:
-        num_workers = _number_of_workers(_adapter.setting("num_workers", num_workers))
+        num_workers = number_of_workers(_adapter.setting("num_workers", num_workers))
     cache = _cache(cache)
     graph = _adapter.graph_of(dsk)
     retries = _adapter.retries_of(dsk, graph)
@@ -154,7 +154,7 @@ def get_sync(
     return values
 
 
-def _number_of_workers(given: Any) -> int | None:
+def number_of_workers(given: Any) -> int | None:
     """What was given, if it is a number of workers."""
     if given is None:
         return None

@@ -1,6 +1,9 @@
-//! [`Answer`], `Result` in Python: what a `presubmit` hook answers where `None` is a value.
+//! [`Answer`], `Result` in Python: what a `presubmit` hook answers where the value is `None` or a ref.
 
 use pyo3::prelude::*;
+
+use crate::object_ref::ObjectRef;
+use crate::waiting;
 
 /// See `mobula.dask.Result`.
 #[pyclass(frozen, name = "Result", module = "mobula.dask")]
@@ -22,10 +25,16 @@ impl Answer {
     }
 }
 
-/// The value that a hook has answered with, if it has answered.
-pub(super) fn answered(answer: Bound<'_, PyAny>) -> Option<Bound<'_, PyAny>> {
+/// The value that a hook means by its answer. That of a ref is waited for, as long as it is wanted.
+pub(super) fn meant(
+    answer: Bound<'_, PyAny>,
+    is_wanted: impl Fn() -> bool + Send + Sync,
+) -> PyResult<Bound<'_, PyAny>> {
     if let Ok(wrapped) = answer.cast::<Answer>() {
-        return Some(wrapped.get().value.bind(answer.py()).clone());
+        return Ok(wrapped.get().value.bind(answer.py()).clone());
     }
-    (!answer.is_none()).then_some(answer)
+    if answer.is_instance_of::<ObjectRef>() {
+        return waiting::get_while(&answer, is_wanted);
+    }
+    Ok(answer)
 }

@@ -53,12 +53,6 @@ impl PythonHooks {
                 }
                 Letter::Ended(task, value, thread) => self.after(py, task, &value, thread)?,
                 Letter::AllSubmitted(refs) => self.all_submitted(py, &refs)?,
-                Letter::Retried(task, attempt) => {
-                    let key = self.key(py, task)?;
-                    for hook in &self.retry {
-                        hook.call(Some(&key), py, (&key, attempt))?;
-                    }
-                }
             }
         }
         Ok(())
@@ -90,8 +84,10 @@ impl PythonHooks {
             return self.read_mail(py);
         }
         while let Some(letter) = self.mailbox.read() {
-            if let Letter::Ended(task, value, thread) = letter {
-                self.after(py, task, &value, thread)?;
+            match letter {
+                Letter::Starts(_) => {}
+                Letter::Ended(task, value, thread) => self.after(py, task, &value, thread)?,
+                Letter::AllSubmitted(refs) => self.all_submitted(py, &refs)?,
             }
         }
         Ok(())

@@ -19,8 +19,6 @@ pub(super) enum Letter {
     Ended(TaskId, Value, u64),
     /// The last task was taken on; the refs of the wanted values.
     AllSubmitted(Vec<ObjectRef>),
-    /// The task is tried again, for the so manieth time.
-    Retried(TaskId, u32),
 }
 
 /// The letters of one run to the thread that waits for it.

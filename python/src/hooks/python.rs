@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use mobula::{Plan, TaskId};
 use pyo3::intern;
@@ -28,6 +29,8 @@ pub(crate) struct PythonHooks {
     pub(super) postsubmit_all: Vec<Hook>,
     pub(super) error: Vec<Hook>,
     pub(super) retry: Vec<Hook>,
+    /// By task: how often it was started, counted by the workers. Empty if no callback hears of retries.
+    pub(super) attempts: Vec<AtomicU32>,
     pub(super) watch: Option<Held<PyAny>>,
     pub(super) waits: bool,
     pub(super) mailbox: Mailbox,
@@ -69,6 +72,8 @@ impl PythonHooks {
             end: Hook::new(py, table, "task_end", table.task_end.as_ref()),
         });
         let has_any = |around: &Around| around.start.is_some() || around.end.is_some();
+        let retry = all("retry", |table| table.retry.as_ref());
+        let counted = if retry.is_empty() { 0 } else { planned.plan.len() };
         let keys = PyList::new(py, planned.keys.iter().map(|key| key.bind(py)))?;
         let this = Self {
             plan: Arc::clone(&planned.plan),
@@ -80,7 +85,8 @@ impl PythonHooks {
             around: around.filter(has_any).collect(),
             postsubmit_all: all("postsubmit_all", |table| table.postsubmit_all.as_ref()),
             error: all("error", |table| table.error.as_ref()),
-            retry: all("retry", |table| table.retry.as_ref()),
+            retry,
+            attempts: (0..counted).map(|_| AtomicU32::new(0)).collect(),
             watch: hooks.watch.as_ref().map(|watch| Held::new(watch.clone_ref(py))),
             waits: hooks.waits,
             mailbox: Mailbox::new(),

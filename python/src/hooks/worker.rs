@@ -3,6 +3,7 @@
 //! A worker may be the thread that called `get`, which then calls itself what others write to it.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 
 use mobula::{
     BoxError, Callback, HookResult, Key, ObjectRefs, Plan, PreState, TaskId, TaskView, Value,
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use smallvec::SmallVec;
 
-use super::answer::answered;
+use super::answer::meant;
 use super::mailbox::Letter;
 use super::python::{Around, PythonHooks};
 use crate::errors::TaskError;
@@ -111,10 +112,31 @@ impl PythonHooks {
         let (task, dependencies) = (self.task(&key)?, self.dependencies(py, inputs)?);
         let mut first = None;
         for hook in &self.presubmit {
-            let answer = answered(hook.call(Some(&key), py, (&task, &key, &dependencies))?);
-            first = first.or(answer);
+            let answer = hook.call(Some(&key), py, (&task, &key, &dependencies))?;
+            first = first.or((!answer.is_none()).then_some(answer));
         }
-        Ok(first.map(Object::value))
+        let Some(first) = first else { return Ok(None) };
+        match meant(first, || !self.mailbox.is_over()) {
+            Err(_) if self.mailbox.is_over() => Ok(None),
+            value => Ok(Some(Object::value(value?))),
+        }
+    }
+
+    /// Counts the start of a task, and tells of it if it is not the first one.
+    fn tell_retry(&self, task: TaskId) -> HookResult {
+        let Some(attempts) = self.attempts.get(task.index()) else { return Ok(()) };
+        // Whoever hands the task on from one worker to another sees to the order.
+        let attempt = attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        if attempt == 1 {
+            return Ok(());
+        }
+        attached(|py| {
+            let key = self.key(py, task)?;
+            for hook in &self.retry {
+                hook.call(Some(&key), py, (&key, attempt))?;
+            }
+            Ok(())
+        })
     }
 
     fn states(
@@ -206,10 +228,14 @@ impl Callback for PythonHooks {
 
     fn pretask(&self, _: &Key, inputs: &ObjectRefs<'_>) -> Result<PreState, BoxError> {
         self.read_own_mail()?;
-        if self.around.is_empty() && self.watch.is_none() || self.mailbox.is_over() {
+        if self.mailbox.is_over() {
             return Ok(None);
         }
         let task = inputs.task().id();
+        self.tell_retry(task)?;
+        if self.around.is_empty() && self.watch.is_none() {
+            return Ok(None);
+        }
         let states = if self.around.iter().any(|around| around.start.is_some()) {
             attached(|py| self.states(py, task, inputs))?
         } else {
@@ -233,15 +259,6 @@ impl Callback for PythonHooks {
     fn postsubmit_all(&self, refs: &[mobula::ObjectRef], _: &Plan) -> HookResult {
         if !self.postsubmit_all.is_empty() {
             self.mailbox.write(Letter::AllSubmitted(refs.to_vec()));
-        }
-        Ok(())
-    }
-
-    fn retry(&self, key: &Key, attempt: u32) -> HookResult {
-        if !self.retry.is_empty()
-            && let Some(task) = self.plan.task(key)
-        {
-            self.mailbox.write(Letter::Retried(task, attempt));
         }
         Ok(())
     }
