@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use mobula::{Arg, Argument, Func, Graph, Key, Node, TaskOptions, Writer};
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyRecursionError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -64,6 +64,8 @@ struct Walk<'a, 'py> {
     index: Bound<'py, PyDict>,
     /// Node index to node.
     nodes: Vec<Node>,
+    /// How deep the object lies that is being read, in what its key stands for.
+    depth: usize,
     /// The keys that were named and not yet read.
     left: Vec<(Bound<'py, PyAny>, Node)>,
 }
@@ -81,9 +83,15 @@ pub(crate) fn ingest<'py>(
         wanted: Vec::new(),
     };
     let index = PyDict::new(py);
-    let mut walk =
-        Walk { source, ingested, index, nodes: Vec::with_capacity(guess), left: Vec::new() };
-    walk.want(wanted)?;
+    let mut walk = Walk {
+        source,
+        ingested,
+        index,
+        nodes: Vec::with_capacity(guess),
+        depth: 0,
+        left: Vec::new(),
+    };
+    walk.want(wanted, 0)?;
     while let Some((key, node)) = walk.left.pop() {
         walk.read(&key, node)?;
     }
@@ -91,9 +99,10 @@ pub(crate) fn ingest<'py>(
 }
 
 impl<'py> Walk<'_, 'py> {
-    fn want(&mut self, wanted: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn want(&mut self, wanted: &Bound<'py, PyAny>, depth: usize) -> PyResult<()> {
         if let Ok(list) = wanted.cast::<PyList>() {
-            return list.iter().try_for_each(|item| self.want(&item));
+            not_too_deep("the wanted keys", depth)?;
+            return list.iter().try_for_each(|item| self.want(&item, depth + 1));
         }
         let Some(node) = self.node(wanted)? else {
             return Err(PyKeyError::new_err((wanted.clone().unbind(),)));
@@ -187,18 +196,10 @@ impl<'py> Walk<'_, 'py> {
     /// The key that another name stands for; older releases of Dask wrap it.
     fn target(&self, alias: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let target = alias.getattr(intern!(alias.py(), "target"))?;
-        match self.source.vocabulary.word(&target)? {
-            Word::Reference | Word::Future => target.getattr(intern!(alias.py(), "key")),
-            Word::Task
-            | Word::Alias
-            | Word::Data
-            | Word::List
-            | Word::Tuple
-            | Word::Set
-            | Word::Dict
-            | Word::Node
-            | Word::Literal => Ok(target),
+        if self.source.vocabulary.word(&target)?.is_reference() {
+            return target.getattr(intern!(alias.py(), "key"));
         }
+        Ok(target)
     }
 
     fn define(
@@ -274,26 +275,17 @@ impl<'py> Walk<'_, 'py> {
         }
         let mut is_plain = true;
         for argument in arguments.iter() {
-            match self.source.vocabulary.word(&argument)? {
-                Word::Reference => {
-                    let needed = argument.getattr(intern!(py, "key"))?;
-                    inputs.push(self.dependency(&needed, key)?);
-                }
-                Word::Literal => is_plain = false,
-                Word::Task
-                | Word::Alias
-                | Word::Data
-                | Word::List
-                | Word::Tuple
-                | Word::Set
-                | Word::Dict
-                | Word::Node
-                | Word::Future => {
-                    inputs.clear();
-                    let arguments = arguments.as_any();
-                    let nested = self.nested(function, arguments, &keywords, key, &mut inputs)?;
-                    return self.define(key, node, Call::Nested(Box::new(nested)), &inputs);
-                }
+            let word = self.source.vocabulary.word(&argument)?;
+            if word == Word::Reference {
+                let needed = argument.getattr(intern!(py, "key"))?;
+                inputs.push(self.dependency(&needed, key)?);
+            } else if word == Word::Literal {
+                is_plain = false;
+            } else {
+                inputs.clear();
+                let arguments = arguments.as_any();
+                let nested = self.nested(function, arguments, &keywords, key, &mut inputs)?;
+                return self.define(key, node, Call::Nested(Box::new(nested)), &inputs);
             }
         }
         let call = if is_plain {
@@ -347,6 +339,19 @@ impl<'py> Walk<'_, 'py> {
         key: &Bound<'py, PyAny>,
         inputs: &mut Inputs,
     ) -> PyResult<Part> {
+        not_too_deep("the arguments of a task", self.depth)?;
+        self.depth += 1;
+        let part = self.part_here(item, key, inputs);
+        self.depth -= 1;
+        part
+    }
+
+    fn part_here(
+        &mut self,
+        item: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+        inputs: &mut Inputs,
+    ) -> PyResult<Part> {
         let py = item.py();
         let word = self.source.vocabulary.word(item)?;
         Ok(match word {
@@ -376,6 +381,15 @@ impl<'py> Walk<'_, 'py> {
             Word::Node => self.self_evaluating(item, key, inputs)?,
         })
     }
+}
+
+/// What is read one inside the other costs stack, of which there is so much.
+fn not_too_deep(what: &str, depth: usize) -> PyResult<()> {
+    const DEEPEST: usize = 1000;
+    if depth < DEEPEST {
+        return Ok(());
+    }
+    Err(PyRecursionError::new_err(format!("{what} are nested more than {DEEPEST} deep")))
 }
 
 /// The crate's name of a key, for messages: what the crate has no kind for is named by its `repr`.

@@ -29,6 +29,13 @@ pub(crate) enum Word {
     Literal,
 }
 
+impl Word {
+    /// True for what stands for the value of a key.
+    pub(crate) fn is_reference(self) -> bool {
+        matches!(self, Self::Reference | Self::Future)
+    }
+}
+
 /// The classes that graphs are made of.
 #[pyclass(frozen, module = "mobula._core")]
 pub(crate) struct Vocabulary {

@@ -39,7 +39,8 @@ def test_retries_are_not_endless():
 
 
 @pytest.mark.skipif(
-    not hasattr(dask, "_expr"), reason="this Dask hands over what it has optimised, and nothing else"
+    not hasattr(dask, "_expr"),
+    reason="this Dask hands over what it has optimised, and nothing else",
 )
 def test_retries_survive_the_optimisation_of_arrays():
     np = pytest.importorskip("numpy")
@@ -63,3 +64,18 @@ def test_what_has_no_effect_is_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert mobula_dask.get({"x": (len, "abc")}, "x") == 3
+
+
+@pytest.mark.parametrize("retries", [-1, 1.5, float("nan"), lambda key: "two"])
+def test_a_wrong_number_of_retries_is_named(retries):
+    with dask.annotate(retries=retries):
+        value = dask.delayed(len)("abc", dask_key_name="value")
+    with pytest.raises(ValueError, match="task 'value' is annotated with retries="):
+        value.compute(scheduler="mobula")
+
+
+@pytest.mark.parametrize("retries", [2, 2.0, 10**12])
+def test_every_whole_number_of_retries_will_do(retries):
+    with dask.annotate(retries=retries):
+        value = dask.delayed(Flaky(2), pure=False)(5)
+    assert value.compute(scheduler="mobula") == 5

@@ -307,3 +307,30 @@ def test_a_thousand_computes_take_no_more_memory_or_threads():
     more_memory, more_threads = computes(1000)
     assert more_threads <= threads
     assert more_memory - memory < 4 << 20
+
+
+@BOTH
+def test_what_is_nested_too_deep_is_an_error_and_no_crash(get):
+    wanted = "x"
+    task = TaskRef("x")
+    for _ in range(20_000):
+        wanted = [wanted]
+        task = Task(None, abs, task)
+    with pytest.raises(RecursionError, match="wanted keys"):
+        get({"x": 1}, wanted)
+    with pytest.raises(RecursionError, match="arguments of a task"):
+        get({"x": 1, "y": Task("y", abs, task)}, "y")
+    assert get({"x": 1}, [[["x"]]]) == (((1,),),)
+
+
+def test_what_is_no_graph_no_number_and_no_cache_is_named():
+    with pytest.raises(TypeError, match="dsk is of type NoneType"):
+        mobula_dask.get(None, "x")
+    for wrong in ("x", 2.5):
+        with pytest.raises(TypeError, match=r"num_workers=.*whole number"):
+            mobula_dask.get({"x": 1}, "x", num_workers=wrong)
+    with pytest.raises(ValueError, match="num_workers=-1"):
+        mobula_dask.get({"x": 1}, "x", num_workers=-1)
+    for get in (mobula_dask.get, mobula_dask.get_sync):
+        with pytest.raises(TypeError, match=r"cache=.*dictionary"):
+            get({"x": 1}, "x", cache=[1])

@@ -6,6 +6,7 @@ Tested against the oldest supported release, one in the middle, and the newest.
 from __future__ import annotations
 
 import inspect
+import numbers
 import sys
 import warnings
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping
@@ -14,13 +15,13 @@ from typing import Any
 import dask.base
 import dask.callbacks
 import dask.local
-import dask.sizeof
 from dask import _task_spec as spec
 from dask import config
 from dask.highlevelgraph import HighLevelGraph
 
 from mobula import _core
 from mobula.dask._persist import fetch
+from mobula.dask._sizes import size_of
 
 __all__ = [
     "AnnotationWarning",
@@ -99,6 +100,11 @@ vocabulary = _core.Vocabulary(
 def graph_of(dsk: Any) -> dict[Any, Any]:
     """The graph as a plain dictionary, which is not to be changed: it may be the caller's own."""
     if not isinstance(dsk, Mapping):
+        if not hasattr(dsk, "__dask_graph__"):
+            raise TypeError(
+                f"dsk is of type {type(dsk).__name__}, and no graph: give a dictionary of keys and tasks,"
+                " or a collection or an expression of Dask's"
+            )
         dsk = dsk.__dask_graph__()
     return dsk if type(dsk) is dict else dict(dsk)
 
@@ -136,8 +142,7 @@ def retries_of(dsk: Any, graph: Mapping[Any, Any]) -> dict[Any, int] | None:
                 continue
             for key in layer:
                 count = value(key) if callable(value) else value
-                if isinstance(count, int):
-                    retries[key] = count
+                retries[key] = _count(count, key)
     if unknown:
         names = ", ".join(sorted(unknown))
         warnings.warn(
@@ -193,6 +198,17 @@ def _heirs(
             while isinstance(graph.get(follower), spec.Alias):
                 follower = graph[follower].target
             yield follower
+
+
+def _count(retries: Any, key: Any) -> int:
+    """How often a task is tried again; what is no such number is an error that names the task."""
+    most = 2.0**31 - 1
+    number = float(retries) if isinstance(retries, numbers.Real) else -1.0
+    if number < 0 or not number.is_integer():
+        raise ValueError(
+            f"task {key!r} is annotated with retries={retries!r}: it must be a whole number from 0 on"
+        )
+    return int(min(number, most))
 
 
 #: What Dask calls for a task that it has made of several.
@@ -299,4 +315,4 @@ def register_name(name: str, get: Callable[..., Any]) -> None:
     dask.base.named_schedulers[name] = get
 
 
-_core.set_sizeof(dask.sizeof.sizeof)
+_core.set_sizeof(size_of)

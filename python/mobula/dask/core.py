@@ -6,6 +6,7 @@ of a failed task begins in the user's own code.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -91,8 +92,8 @@ def get(
     if pool is not None:
         call, num_workers = PoolCall(pool, dumps, loads), size_of(pool)
     else:
-        num_workers = _adapter.setting("num_workers", num_workers)
-    cache = _adapter.setting("cache", cache)
+        num_workers = _number_of_workers(_adapter.setting("num_workers", num_workers))
+    cache = _cache(cache)
     graph = _adapter.graph_of(dsk)
     retries = _adapter.retries_of(dsk, graph)
     by_persist = call is None and cache is None and _adapter.called_by_persist()
@@ -135,7 +136,7 @@ def get_sync(
     >>> get_sync({"here": (threading.current_thread,)}, "here") is threading.current_thread()
     True
     """
-    cache = _adapter.setting("cache", cache)
+    cache = _cache(cache)
     graph = _adapter.graph_of(dsk)
     if cache is not None:
         cache.update(_adapter.data_of(graph))
@@ -151,6 +152,27 @@ def get_sync(
     if cache is not None:
         _fill(cache, keys, values)
     return values
+
+
+def _number_of_workers(given: Any) -> int | None:
+    """What was given, if it is a number of workers."""
+    if given is None:
+        return None
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise TypeError(f"num_workers={given!r}: it must be a whole number, 1 or more") from None
+    if number < 1:
+        raise ValueError(f"num_workers={given!r}: it must be 1 or more")
+    return number
+
+
+def _cache(given: Any) -> MutableMapping[Any, Any] | None:
+    """The caller's cache, or the one of Dask's configuration."""
+    cache = _adapter.setting("cache", given)
+    if cache is not None and not isinstance(cache, MutableMapping):
+        raise TypeError(f"cache={cache!r}: it must be a dictionary of keys and values, or like one")
+    return cache
 
 
 def _compute(graph: dict[Any, Any], keys: Any, kwargs: Mapping[str, Any], **settings: Any) -> Any:
