@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, System};
+use actix::{Actor, Addr, AsyncContext, System};
 
 use futures::channel::oneshot::{self, Canceled};
 
@@ -16,7 +16,7 @@ use crate::actors::callbacks::CallbackErrors;
 use crate::actors::history::History;
 use crate::actors::store::{Links, Shelf, Store};
 use crate::actors::{
-    AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StateRef, StoreActor,
+    AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StoreActor,
     Surroundings, WorkerEnvironment, WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
 };
 use crate::client::{CallbackGuard, Client};
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::diagnostics::Checkpoint;
 use crate::engine::{Limits, Memory};
 use crate::error::{Error, Kind};
+use crate::host::Host;
 use crate::spill::{Disk, Eviction, MemoryLimit, Thresholds};
 
 /// A scheduler with its workers and its store, in this process.
@@ -73,19 +74,6 @@ pub struct Cluster {
     shelf: Arc<Shelf>,
     /// Registered as long as the cluster lives.
     checkpoint: Option<(Checkpoint, CallbackGuard)>,
-}
-
-/// Where the actors live.
-pub(crate) struct Host {
-    system: System,
-    /// One for scheduler, workers and store, one for the registry, one for futures, one a state actor.
-    arbiters: Mutex<Vec<Arbiter>>,
-}
-
-impl std::fmt::Debug for Host {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").finish_non_exhaustive()
-    }
 }
 
 /// A system of our own, in a program that has none.
@@ -307,7 +295,7 @@ impl ClusterBuilder {
             let background = Background::start()?;
             (background.system.clone(), Some(background))
         };
-        let host = Arc::new(Host { system, arbiters: Mutex::default() });
+        let host = Arc::new(Host::new(system));
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
         let memory = Arc::new(Memory::new(workers, limits));
         let history = Arc::new(History::new(self.config.history));
@@ -404,55 +392,6 @@ impl Background {
         let system =
             receiver.recv().map_err(|_| Kind::Start("its system ended at once".to_owned()))?;
         Ok(Self { system, thread })
-    }
-}
-
-impl Host {
-    /// A new arbiter in the cluster's system. It is made on a thread of its own, because that thread
-    /// must be told which system it is in, and the caller's must not.
-    fn arbiter(&self) -> Result<Arbiter, Error> {
-        let system = self.system.clone();
-        let body = move || {
-            System::set_current(system);
-            Arbiter::new()
-        };
-        let failed = |reason: String| Error::from(Kind::Start(reason));
-        let maker = std::thread::Builder::new().spawn(body).map_err(|e| failed(e.to_string()))?;
-        maker.join().map_err(|_| failed("no thread for an arbiter can be had".to_owned()))
-    }
-
-    fn keep(&self, arbiters: impl IntoIterator<Item = Arbiter>) {
-        self.arbiters.lock().unwrap_or_else(PoisonError::into_inner).extend(arbiters);
-    }
-
-    /// Starts a user's actor on an arbiter of its own.
-    pub(crate) fn start_state<A>(&self, actor: A) -> Result<StateRef<A>, Error>
-    where
-        A: Actor<Context = Context<A>> + Send,
-    {
-        let arbiter = self.arbiter()?;
-        let (sender, thread) = mpsc::channel();
-        let asked = arbiter.spawn_fn(move || {
-            sender.send(std::thread::current().id()).expect("the starter waits for it");
-        });
-        let thread =
-            thread.recv().ok().filter(|_| asked).ok_or_else(|| Error::from(Kind::Closed))?;
-        let addr = A::start_in_arbiter(&arbiter.handle(), |_| actor);
-        self.keep([arbiter]);
-        Ok(StateRef::new(addr, thread))
-    }
-
-    fn stop(&self) {
-        let arbiters =
-            std::mem::take(&mut *self.arbiters.lock().unwrap_or_else(PoisonError::into_inner));
-        for arbiter in &arbiters {
-            arbiter.stop();
-        }
-        for arbiter in arbiters {
-            if arbiter.join().is_err() {
-                log::error!("an arbiter of a cluster ended with a panic");
-            }
-        }
     }
 }
 

@@ -69,6 +69,7 @@ pub mod diagnostics;
 pub mod engine;
 mod error;
 pub mod graph;
+mod host;
 pub mod spill;
 pub mod value;
 

@@ -16,6 +16,7 @@ __all__ = [
     "after_fork",
     "compute",
     "end_actors",
+    "end_aside",
     "get",
     "get_actor",
     "init",
@@ -114,6 +115,11 @@ def look_at_calls() -> bool:
 
 def end_actors() -> None:
     """End all actors, and wait for the methods that are running. A signal ends the waiting."""
+
+# aside.rs
+
+def end_aside() -> None:
+    """End the threads that do things aside, at the end of the process and after the workers."""
 
 # clusters.rs
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import atexit
 import os
 
+# What imports it first is taken for the main thread, which must not be an actor's.
+import threading as threading
+
 from mobula import _core
 
 __all__: list[str] = []
 
-# Workers that are inside a task end with it, as those of `concurrent.futures` do: a thread cannot be
-# ended from outside. A second interrupt ends the waiting.
-atexit.register(_core.shutdown)
+
+def _end() -> None:
+    # Workers and actors that are inside a call end with it, as those of `concurrent.futures` do: a
+    # thread cannot be ended from outside. A second interrupt ends the waiting.
+    try:
+        _core.end_actors()
+        _core.shutdown()
+    finally:
+        _core.end_aside()
+
+
+atexit.register(_end)
 
 # A child has none of its parent's threads: it starts workers of its own when it needs them.
 if hasattr(os, "register_at_fork"):

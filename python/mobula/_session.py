@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,9 +10,6 @@ from mobula import _core
 from mobula import _lifecycle as _lifecycle
 
 __all__ = ["IgnoredWarning", "init", "kill", "shutdown", "wait", "warn_of_ignored"]
-
-# Registered behind the end of the workers, so it comes before that.
-atexit.register(_core.end_actors)
 
 
 class IgnoredWarning(UserWarning):

@@ -138,7 +138,7 @@ impl Wake for Alarm {
         if self.is_ringing.swap(true, Ordering::AcqRel) {
             return;
         }
-        aside::put(move |py| {
+        aside::ACTORS.put(move |py| {
             if let Err(error) = self.ring.bind(py).call0() {
                 log::debug!("the event loop of an actor has ended: {error}");
             }

@@ -1,59 +1,141 @@
-//! A thread for what needs the interpreter but comes up where its lock must not be waited for: on the
-//! arbiters, and in continuations.
+//! [`Aside`]: threads for what needs the interpreter but comes up where its lock must not be waited for: on
+//! the arbiters, in futures that go on wherever they are woken, and where a value is dropped.
+//!
+//! There is one thread for each kind, because what is done there may call code of users and so may wait
+//! for another kind. All of them end before the interpreter does.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use pyo3::prelude::*;
 
 use crate::fork::Process;
+use crate::interpreter::released;
+
+/// Gives futures of Python's their results.
+pub(crate) static FUTURES: Aside = Aside::new("mobula-futures");
+/// Wakes the event loops of actors, and says why an actor was not made.
+pub(crate) static ACTORS: Aside = Aside::new("mobula-loops");
+/// Releases objects.
+pub(crate) static RELEASES: Aside = Aside::new("mobula-releaser");
 
 /// Something to do in the interpreter.
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
 
-/// The way to the thread, and the process in which it lives.
-static ASIDE: Mutex<Option<(Process, Sender<Job>)>> = Mutex::new(None);
-
-/// Does something in the interpreter, soon, behind what was put aside before.
-pub(crate) fn put(job: impl FnOnce(Python<'_>) + Send + 'static) {
-    let mut aside = ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
-    let sender = match &*aside {
-        Some((process, sender)) if process.is_current() => sender,
-        // The thread of a parent process is not here: its jobs are not ours.
-        Some(_) | None => match start() {
-            Ok(sender) => {
-                std::mem::forget(aside.take());
-                &aside.insert((Process::current(), sender)).1
-            }
-            Err(error) => return log::error!("no thread to go aside can be had: {error}"),
-        },
-    };
-    if sender.send(Box::new(job)).is_err() {
-        log::debug!("the interpreter has ended, and nothing more is done in it");
-    }
+/// A thread that does one thing after the other in the interpreter.
+pub(crate) struct Aside {
+    name: &'static str,
+    state: Mutex<State>,
 }
 
-fn start() -> std::io::Result<Sender<Job>> {
-    let (sender, jobs) = channel();
-    std::thread::Builder::new().name("mobula-aside".to_owned()).spawn(move || run(&jobs))?;
-    Ok(sender)
+enum State {
+    /// It was not needed yet.
+    New,
+    Running {
+        /// The process in which it runs.
+        process: Process,
+        /// Dropped to end it, after what it was given.
+        jobs: Sender<Job>,
+        thread: JoinHandle<()>,
+    },
+    /// The interpreter is ending, and nothing is done any more.
+    Ended,
+}
+
+impl Aside {
+    const fn new(name: &'static str) -> Self {
+        Self { name, state: Mutex::new(State::New) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the thread, if it is not there; the first job does it, too.
+    pub(crate) fn start(&self) {
+        self.start_in(&mut self.lock());
+    }
+
+    fn start_in(&self, state: &mut State) {
+        match state {
+            State::Running { process, .. } if process.is_current() => return,
+            State::Ended => return,
+            State::New | State::Running { .. } => {}
+        }
+        let (sender, jobs) = channel();
+        let spawned =
+            std::thread::Builder::new().name(self.name.to_owned()).spawn(move || run(&jobs));
+        match spawned {
+            Ok(thread) => {
+                let process = Process::current();
+                let old =
+                    std::mem::replace(state, State::Running { process, jobs: sender, thread });
+                // That of a parent process is not here, and what it has to do is not ours.
+                std::mem::forget(old);
+            }
+            Err(error) => log::error!("no thread {} can be had: {error}", self.name),
+        }
+    }
+
+    /// Does something in the interpreter, soon, behind what was put aside before.
+    pub(crate) fn put(&self, job: impl FnOnce(Python<'_>) + Send + 'static) {
+        let mut state = self.lock();
+        self.start_in(&mut state);
+        if let State::Running { jobs, .. } = &*state
+            && jobs.send(Box::new(job)).is_err()
+        {
+            log::debug!("the interpreter has ended, and nothing more is done in it");
+        }
+    }
+
+    /// Does what there is to do, and then nothing any more.
+    fn end(&self, py: Python<'_>) {
+        let state = std::mem::replace(&mut *self.lock(), State::Ended);
+        if let State::Running { process, jobs, thread } = state {
+            if !process.is_current() {
+                return std::mem::forget((jobs, thread));
+            }
+            drop(jobs);
+            if released(py, || thread.join()).is_err() {
+                log::error!("the thread {} ended with a panic", self.name);
+            }
+        }
+    }
+
+    /// In a child process after a fork: forgets the thread, which is not here.
+    fn forget(&self) {
+        let Ok(mut state) = self.state.try_lock() else { return };
+        std::mem::forget(std::mem::replace(&mut *state, State::New));
+    }
 }
 
 fn run(jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        if Python::try_attach(job).is_none() {
+        let all = |py: Python<'_>| {
+            job(py);
+            for job in jobs.try_iter() {
+                job(py);
+            }
+        };
+        if Python::try_attach(all).is_none() {
             return; // The interpreter has ended.
         }
     }
 }
 
-/// In a child process after a fork: forgets the thread, which is not here, even if it was being used.
+/// Ends the threads: the interpreter does not wait for them, and must not end under them. For the end of
+/// the process, after that of the workers.
+#[pyfunction]
+pub(crate) fn end_aside(py: Python<'_>) {
+    for aside in [&ACTORS, &FUTURES, &RELEASES] {
+        aside.end(py);
+    }
+}
+
+/// In a child process after a fork: forgets the threads, which are not here.
 pub(crate) fn in_child() {
-    match ASIDE.try_lock() {
-        Ok(mut aside) => std::mem::forget(aside.take()),
-        Err(std::sync::TryLockError::Poisoned(aside)) => {
-            std::mem::forget(aside.into_inner().take());
-        }
-        Err(std::sync::TryLockError::WouldBlock) => {}
+    for aside in [&ACTORS, &FUTURES, &RELEASES] {
+        aside.forget();
     }
 }

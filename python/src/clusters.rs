@@ -126,7 +126,7 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
     if let Some(handle) = found {
         return Ok(handle);
     }
-    object::start_releaser();
+    aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
         if let Some(shared) = clusters.threads.get(&workers) {
@@ -170,7 +170,7 @@ impl Inline {
 }
 
 pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
-    object::start_releaser();
+    aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
         if let Some(cluster) = clusters.inline.pop() {

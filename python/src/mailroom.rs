@@ -71,7 +71,7 @@ impl Mailroom {
             let given = match given {
                 Ok(given) => given,
                 Err(broken) => {
-                    crate::aside::put(move |py| {
+                    crate::aside::ACTORS.put(move |py| {
                         let cause: Arc<TaskError> = broken.into_task_error(py).into();
                         this.state.die_of(died_of(&this.state, cause));
                     });

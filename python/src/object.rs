@@ -7,14 +7,13 @@
 //! that does nothing else.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::{Mutex, PoisonError};
 
 use mobula::Value;
 use mobula::value::Codec;
 use pyo3::prelude::*;
 
-use crate::{interpreter, pickle, size};
+use crate::{aside, interpreter, pickle, size};
 
 /// A Python object that tasks hand to each other.
 ///
@@ -28,9 +27,6 @@ thread_local! {
 
 /// What was dropped elsewhere.
 static DROPPED: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
-
-/// The thread that releases what was dropped elsewhere.
-static RELEASER: OnceLock<Thread> = OnceLock::new();
 
 impl Object {
     pub(crate) fn new(object: Py<PyAny>) -> Self {
@@ -99,8 +95,8 @@ fn put_elsewhere(object: Py<PyAny>) {
     let is_first = dropped.is_empty();
     dropped.push(object);
     drop(dropped);
-    if is_first && let Some(releaser) = RELEASER.get() {
-        releaser.unpark();
+    if is_first {
+        aside::RELEASES.put(release_elsewhere);
     }
 }
 
@@ -121,25 +117,4 @@ pub(crate) fn release_elsewhere(_: Python<'_>) {
         }
         drop(dropped);
     }
-}
-
-/// Starts the thread that releases objects, once a process.
-pub(crate) fn start_releaser() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let body = || loop {
-            std::thread::park();
-            if Python::try_attach(release_elsewhere).is_none() {
-                return; // The interpreter has ended, and with it all objects.
-            }
-        };
-        match std::thread::Builder::new().name("mobula-releaser".to_owned()).spawn(body) {
-            Ok(handle) => {
-                if RELEASER.set(handle.thread().clone()).is_ok() {
-                    handle.thread().unpark();
-                }
-            }
-            Err(error) => log::error!("no thread to release objects can be had: {error}"),
-        }
-    });
 }

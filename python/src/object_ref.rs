@@ -88,7 +88,7 @@ impl ObjectRef {
         let shared = future.clone().unbind();
         let fetched = async move { referent.fetch().await };
         drive(fetched, move |settled| {
-            aside::put(move |py| {
+            aside::FUTURES.put(move |py| {
                 if let Err(error) = settle(py, &shared, &settled) {
                     error.write_unraisable(py, Some(shared.bind(py)));
                 }

@@ -12,8 +12,8 @@ use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
 use super::blocking::block_on;
 
-/// A handle to a state actor. Cloning is cheap; the actor lives until its cluster ends, or until it
-/// stops itself.
+/// A handle to a state actor. Cloning is cheap; the actor lives until its cluster ends, until it stops
+/// itself, or until there is neither a handle nor an address of it.
 ///
 /// # Examples
 ///

@@ -16,11 +16,11 @@ use crate::actors::{
     Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
     WorkerStats, block_on, is_arbiter_thread, wait_among, wait_needing,
 };
-use crate::cluster::Host;
 use crate::delayed::{Delayed, DelayedList};
 use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, Key, Meaning, Missing, Outputs, Plan, Results};
+use crate::host::Host;
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -434,7 +434,8 @@ impl Client {
         self.shared.callbacks.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Starts a state actor on an arbiter of its own. It lives until the cluster ends.
+    /// Starts a state actor on an arbiter of its own. It lives until the cluster ends, until it stops itself,
+    /// or until nobody has a handle or an address of it; its arbiter ends with it, and what else runs there.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use crate::paths::{Modules, NamedPath, named_paths};
 use crate::source::{Code, Source, rust_sources, shipped};
 
 /// The floor of each module of the crate's root.
-const FLOORS: [(&str, usize); 12] = [
+const FLOORS: [(&str, usize); 13] = [
     ("value", 0),
     ("graph", 1),
     ("engine", 2),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, usize); 12] = [
     ("delayed", FACADE),
     ("diagnostics", FACADE),
     ("error", FACADE),
+    ("host", FACADE),
     ("dashboard", 5),
 ];
 

@@ -1,10 +1,15 @@
 //! Tasks that call the cluster again.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
-use mobula::{CallbackBuilder, Client, Cluster, Graph, delayed, graph};
+use mobula::{CallbackBuilder, Client, Cluster, Graph, delayed, graph, wait_blocking};
 
 use crate::functions::{add, cluster, data, held, inc, total};
+use crate::gate::gate;
 use crate::watchdog::watched;
 
 /// The number of runs within runs below this one, computed by running them.
@@ -189,5 +194,62 @@ fn dropping_the_handle_of_a_nested_run_cancels_it() {
         });
         assert_eq!(cluster.compute_blocking(&task.call(())).unwrap(), 1);
         assert_eq!(held(&cluster), 0);
+    });
+}
+
+/// The only worker is in a task that waits for a thread, which waits for a run.
+#[test]
+fn a_task_that_waits_for_another_thread_works_on_the_runs_that_it_needs() {
+    watched(|| {
+        let cluster = cluster(1);
+        let client = cluster.client().clone();
+        let task = delayed(move |x: i64| {
+            let (sender, answer) = futures::channel::oneshot::channel();
+            let client = client.clone();
+            let other = std::thread::spawn(move || {
+                sender.send(client.compute_blocking(&delayed(inc).call(x))).ok();
+            });
+            let answer = wait_blocking(answer, || None).unwrap().unwrap();
+            other.join().unwrap();
+            answer
+        });
+        assert_eq!(cluster.compute_blocking(&task.call(1)).unwrap(), 2);
+    });
+}
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Tasks that wait for something unknown are taken up by those that wait already, but not all of them.
+#[test]
+fn tasks_that_wait_nest_only_so_deep() {
+    watched(|| {
+        let cluster = cluster(1);
+        let (gate, opener) = gate();
+        let first =
+            cluster.persist(graph! { "first" => (move || gate.pass(),) }, ["first"]).unwrap();
+        let deepest = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&deepest);
+        let wait = move |x: i64| {
+            DEPTH.set(DEPTH.get() + 1);
+            seen.fetch_max(DEPTH.get(), Ordering::Relaxed);
+            // Long enough for all the others to begin, if they may.
+            let mut polls = 0;
+            let later = poll_fn(|_| {
+                polls += 1;
+                if polls > 80 { Poll::Ready(()) } else { Poll::Pending }
+            });
+            wait_blocking(later, || None).unwrap();
+            DEPTH.set(DEPTH.get() - 1);
+            x
+        };
+        let refs: Vec<_> = (0..60)
+            .flat_map(|x| cluster.persist(graph! { "x" => (wait.clone(), x) }, ["x"]).unwrap())
+            .collect();
+        opener.open();
+        cluster.gather_blocking(&first).unwrap();
+        assert_eq!(cluster.gather_blocking(&refs).unwrap().len(), 60);
+        assert_eq!(deepest.load(Ordering::Relaxed), 16);
     });
 }

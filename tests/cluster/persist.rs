@@ -1,6 +1,9 @@
 //! Values that outlive their run: persist, put, gather, and handles to them.
 
-use mobula::{CallbackBuilder, Delayed, Graph, Key, delayed, graph};
+use std::collections::HashSet;
+
+use futures::FutureExt;
+use mobula::{CallbackBuilder, Delayed, Graph, Key, delayed, graph, wait_blocking};
 
 use crate::functions::{add, cluster, data, held, inc};
 use crate::gate::gate;
@@ -146,5 +149,35 @@ fn many_threads_gather_the_same_refs() {
                 assert_eq!(thread.join().unwrap(), 8);
             }
         });
+    });
+}
+
+#[test]
+fn refs_are_equal_if_they_are_to_the_same_value() {
+    watched(|| {
+        let cluster = cluster(1);
+        let (one, two) = (cluster.put("same", 1_i64), cluster.put("same", 1_i64));
+        assert_eq!(one, one.clone());
+        assert_ne!(one, two);
+        let distinct: HashSet<_> = [one.clone(), one, two].into_iter().collect();
+        assert_eq!(distinct.len(), 2);
+    });
+}
+
+#[test]
+fn a_ref_is_waited_for_without_a_client() {
+    watched(|| {
+        let cluster = cluster(1);
+        let (gate, opener) = gate();
+        let wait = move |x: i64| {
+            gate.pass();
+            x
+        };
+        let refs = cluster.persist(graph! { "x" => (wait, 1) }, ["x"]).unwrap();
+        assert!(refs[0].made().now_or_never().is_none());
+        drop(opener);
+        let value = wait_blocking(refs[0].wait(), || None).unwrap().unwrap();
+        assert_eq!(value.downcast_ref::<i64>(), Some(&1));
+        assert!(refs[0].made().now_or_never().unwrap().is_ok());
     });
 }

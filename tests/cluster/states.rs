@@ -1,5 +1,8 @@
 //! State actors: asked from tasks and hooks, told, awaited; and what happens when they stop.
 
+use std::cell::RefCell;
+use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
+
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use mobula::{AskError, CallbackBuilder, Graph, StateRef, graph};
 
@@ -206,6 +209,62 @@ fn state_ends_with_its_cluster() {
         assert!(matches!(counter.ask(Add(1)), Err(AskError::Stopped { .. })));
         assert!(matches!(counter.tell(Add(1)), Err(AskError::Stopped { .. })));
         assert!(client.start_state(Counter::new()).unwrap_err().is_closed());
+    });
+}
+
+/// Has the thread of the actor tell when it ends.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TellTheEnd(Sender<()>);
+
+thread_local! {
+    static TELLS: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
+}
+
+impl Handler<TellTheEnd> for Counter {
+    type Result = ();
+
+    fn handle(&mut self, message: TellTheEnd, _: &mut Self::Context) {
+        TELLS.set(Some(message.0));
+    }
+}
+
+/// The last sender is gone with the thread: that is what is received.
+fn end_of(counter: &StateRef<Counter>) -> Receiver<()> {
+    let (sender, ended) = channel();
+    counter.ask(TellTheEnd(sender)).unwrap();
+    ended
+}
+
+#[test]
+fn the_thread_of_an_actor_ends_with_it() {
+    watched(|| {
+        quiet();
+        let cluster = cluster(1);
+        let start = || cluster.start_state(Counter { count: 0, stops_at: 1 }).unwrap();
+
+        let stops = start();
+        let ended = end_of(&stops);
+        assert_eq!(stops.ask(Add(1)), Ok(1));
+        assert_eq!(ended.recv(), Err(RecvError));
+
+        let panics = start();
+        let ended = end_of(&panics);
+        assert!(panics.ask(Panic).is_err());
+        assert_eq!(ended.recv(), Err(RecvError));
+
+        let unwanted = start();
+        let (ended, copy) = (end_of(&unwanted), unwanted.clone());
+        drop(unwanted);
+        assert_eq!(copy.ask(Add(0)), Ok(0));
+        drop(copy);
+        assert_eq!(ended.recv(), Err(RecvError));
+
+        let wanted = start();
+        let ended = end_of(&wanted);
+        cluster.shutdown_blocking().unwrap();
+        assert_eq!(ended.recv(), Err(RecvError));
+        assert!(wanted.ask(Add(0)).is_err());
     });
 }
 
