@@ -47,7 +47,8 @@ __all__ = [
 def persist(*collections: Any, **kwargs: Any) -> tuple[Any, ...]:
     """Have collections computed in the background and kept in the store.
 
-    As `dask.persist` with ``scheduler="mobula"``.
+    As `dask.persist` with ``scheduler="mobula"``. While a callback is active, or with a ``cache``, it waits
+    for the values: both look at results on the calling thread.
 
     Examples
     --------
