@@ -514,7 +514,7 @@ def test_async_methods_share_the_loop_of_their_actor():
             await self.event.wait()
             return number
 
-        def send(self):
+        async def send(self):
             self.event.set()
             return self.order
 
