@@ -232,7 +232,7 @@ impl Handler<TellTheEnd> for Counter {
 /// The last sender is gone with the thread: that is what is received.
 fn end_of(counter: &StateRef<Counter>) -> Receiver<()> {
     let (sender, ended) = channel();
-    counter.ask(TellTheEnd(sender)).expect("the actor lives");
+    counter.ask(TellTheEnd(sender)).expect("it lives");
     ended
 }
 
