@@ -26,15 +26,28 @@ class Methods:
         """Live until nobody calls the actor any more, or until it is killed."""
         asyncio.run(self._live())
 
-    def begin(self, answer: Any, settle: Callable[[asyncio.Task[Any]], None]) -> bool:
-        """Begin to run a coroutine, and call `settle` at its end; false if it is something else."""
-        if not isinstance(answer, Coroutine):
-            return False
-        task = asyncio.get_running_loop().create_task(answer)
+    def begin(
+        self,
+        method: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any] | None,
+        settle: Callable[[asyncio.Task[Any]], None],
+    ) -> None:
+        """Have a method called behind those before it, and `settle` at its end.
+
+        Methods that are no coroutines come in this line, too: they must not overtake those that are.
+        """
+        call = self._call(method, arguments, named or {})
+        task = asyncio.get_running_loop().create_task(call)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(settle)
-        return True
+
+    async def _call(
+        self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
+        answer = method(*arguments, **named)
+        return await answer if isinstance(answer, Coroutine) else answer
 
     def ring(self) -> None:
         """Have the loop look at its actor's calls; from any thread."""

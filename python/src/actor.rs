@@ -22,14 +22,14 @@ pub(crate) struct PythonActor {
     instance: Option<Py<PyAny>>,
     /// Where large results go.
     client: Client,
-    /// For a class with `async def` methods: begins to run a coroutine, and calls a [`Settler`] at its
-    /// end. Answers whether what it was given is one.
-    begins: Option<Py<PyAny>>,
+    /// For a class with `async def` methods: has a method called in the event loop, behind those before it,
+    /// and a [`Settler`] at its end.
+    begin: Option<Py<PyAny>>,
 }
 
 impl PythonActor {
-    pub(crate) fn new(state: Arc<ActorState>, client: Client, begins: Option<Py<PyAny>>) -> Self {
-        Self { state, instance: None, client, begins }
+    pub(crate) fn new(state: Arc<ActorState>, client: Client, begin: Option<Py<PyAny>>) -> Self {
+        Self { state, instance: None, client, begin }
     }
 
     fn construct(&mut self, py: Python<'_>, construct: &Construct) -> Result<(), Broken> {
@@ -42,35 +42,25 @@ impl PythonActor {
 
     /// Calls a method; nothing if its result comes later.
     fn call(&self, py: Python<'_>, call: &CallMethod) -> Option<Result<Vec<Given>, Broken>> {
-        let answer = || {
-            let (arguments, named) = call.arguments.filled(py, &call.given)?;
-            let raised = |error| Broken::raised(py, error);
-            let instance = self.instance.as_ref().ok_or(Broken::Closed)?.bind(py);
-            let method = instance.getattr(call.method.bind(py)).map_err(raised)?;
-            method.call(arguments, named.as_ref()).map_err(raised)
-        };
-        let answer = match answer() {
-            Ok(answer) => answer,
-            Err(broken) => return Some(Err(broken)),
-        };
         let settler = Settler {
             state: Arc::clone(&self.state),
             client: self.client.clone(),
             number: call.number,
             returns: call.returns,
         };
-        if let Some(begins) = &self.begins {
-            let settler = Py::new(py, settler);
-            let has_begun = settler.and_then(|settler| {
-                begins.bind(py).call1((&answer, &settler))?.extract::<bool>().map(|b| (b, settler))
-            });
-            return match has_begun {
-                Ok((true, _)) => None,
-                Ok((false, settler)) => Some(settler.get().given(answer)),
-                Err(error) => Some(Err(Broken::raised(py, error))),
-            };
-        }
-        Some(settler.given(answer))
+        let raised = |error| Broken::raised(py, error);
+        let answer = || {
+            let (arguments, named) = call.arguments.filled(py, &call.given)?;
+            let instance = self.instance.as_ref().ok_or(Broken::Closed)?.bind(py);
+            let method = instance.getattr(call.method.bind(py)).map_err(raised)?;
+            if let Some(begin) = &self.begin {
+                let begun = begin.bind(py).call1((method, arguments, named, settler));
+                return begun.map(|_| None).map_err(raised);
+            }
+            let answer = method.call(arguments, named.as_ref()).map_err(raised)?;
+            settler.given(answer).map(Some)
+        };
+        answer().transpose()
     }
 }
 

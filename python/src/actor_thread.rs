@@ -68,7 +68,7 @@ impl Body {
         state.enter();
         let lived = Python::try_attach(|py| {
             if is_asynchronous {
-                live_in_loop(py, |begins| life(state, mailbox, client, Some(begins)))
+                live_in_loop(py, |begin| life(state, mailbox, client, Some(begin)))
             } else {
                 released(py, || live(life(state, mailbox, client, None)));
                 Ok(())
@@ -88,9 +88,9 @@ fn life(
     state: Arc<ActorState>,
     mailbox: AddressReceiver<PythonActor>,
     client: Client,
-    begins: Option<Py<PyAny>>,
+    begin: Option<Py<PyAny>>,
 ) -> Life {
-    let actor = PythonActor::new(state, client, begins);
+    let actor = PythonActor::new(state, client, begin);
     Context::with_receiver(mailbox).into_future(actor)
 }
 
@@ -149,10 +149,10 @@ impl Wake for Alarm {
 /// Lives in an event loop on this thread.
 fn live_in_loop(py: Python<'_>, life: impl FnOnce(Py<PyAny>) -> Life) -> PyResult<()> {
     let methods = py.import("mobula._event_loop")?.getattr("Methods")?.call0()?;
-    let begins = methods.getattr(intern!(py, "begin"))?.unbind();
+    let begin = methods.getattr(intern!(py, "begin"))?.unbind();
     let ring = methods.getattr(intern!(py, "ring"))?.unbind();
     let alarm = Arc::new(Alarm { ring, is_ringing: AtomicBool::new(false) });
-    LOOPED.set(Some((Box::pin(life(begins)), alarm)));
+    LOOPED.set(Some((Box::pin(life(begin)), alarm)));
     let lived = methods.call_method0(intern!(py, "run"));
     let left = LOOPED.take();
     drop(left);
