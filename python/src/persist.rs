@@ -39,7 +39,9 @@ impl Persisted {
         } else {
             wait_for(py, self.cluster.client().gather(refs))?
         };
-        let mut values = values.map_err(|error| errors::exception(py, &error))?;
+        // The error stays with the value.
+        let raised = |error| errors::copied(py, &errors::exception(py, &error));
+        let mut values = values.map_err(raised)?;
         Ok(values.pop().expect("one value was asked for"))
     }
 

@@ -203,7 +203,7 @@ fn get_one<'py>(
     };
     match value.ok_or_else(late)? {
         Ok(value) => object_in(py, &value),
-        Err(broken) => Err(broken.exception(py)),
+        Err(broken) => Err(broken.to_raise(py)),
     }
 }
 

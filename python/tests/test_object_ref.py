@@ -288,22 +288,6 @@ def test_a_future_has_the_value_or_the_exception(gate):
     assert isinstance(fails.remote().future().exception(60), ValueError)
 
 
-def test_an_exception_is_the_same_each_time_and_does_not_grow():
-    @mobula.remote
-    def fails():
-        raise ValueError("here")
-
-    ref = fails.remote()
-
-    def frames():
-        with pytest.raises(ValueError, match="here") as caught:
-            mobula.get(ref)
-        return caught.value, len(caught.traceback)
-
-    (first, length), *others = [frames() for _ in range(5)]
-    assert all(other is first and count == length for other, count in others)
-
-
 def test_values_with_refs_in_them_keep_them():
     inner = mobula.put("inner")
     outer = mobula.put([inner])

@@ -122,7 +122,7 @@ def test_an_exception_reaches_all_calls_that_need_the_result():
         ray.get(refs[-1])
     with pytest.raises(LookupError) as first:
         ray.get(failed)
-    assert caught.value is first.value
+    assert caught.value.args == first.value.args
 
 
 def test_exceptions_with_a_constructor_of_their_own():
