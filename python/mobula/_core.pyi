@@ -16,6 +16,7 @@ __all__ = [
     "after_fork",
     "compute",
     "end_actors",
+    "end_aside",
     "get",
     "get_actor",
     "init",
@@ -115,13 +116,18 @@ def look_at_calls() -> bool:
 def end_actors() -> None:
     """End all actors, and wait for the methods that are running. A signal ends the waiting."""
 
+# aside.rs
+
+def end_aside() -> None:
+    """Wait until futures have heard of their results. For the end of the process."""
+
 # clusters.rs
 
 def init(
     workers: int | None = None,
     memory_limit: int | float | str | None = None,
     spill_directory: str | None = None,
-    max_spill: int | None = None,
+    max_spill: int | str | None = None,
 ) -> None:
     """Set up the workers and the store; without it, the first use does."""
 

@@ -9,6 +9,9 @@ from mobula import _core
 
 __all__: list[str] = []
 
+# Registered first, so it comes last.
+atexit.register(_core.end_aside)
+
 # Workers that are inside a task end with it, as those of `concurrent.futures` do: a thread cannot be
 # ended from outside. A second interrupt ends the waiting.
 atexit.register(_core.shutdown)

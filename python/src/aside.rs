@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use crate::fork::Process;
+use crate::interpreter::released;
+use crate::run::wait_for;
 
 /// Something to do in the interpreter.
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
@@ -45,6 +47,24 @@ fn run(jobs: &Receiver<Job>) {
             return; // The interpreter has ended.
         }
     }
+}
+
+/// Waits for what was put aside, and does so before the interpreter ends: a thread that is inside it then
+/// cannot get out. A signal ends the waiting.
+#[pyfunction]
+pub(crate) fn end_aside(py: Python<'_>) -> PyResult<()> {
+    let is_used = released(py, || {
+        let aside = ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
+        aside.as_ref().is_some_and(|(process, _)| process.is_current())
+    });
+    if !is_used {
+        return Ok(());
+    }
+    let (sender, done) = futures::channel::oneshot::channel::<()>();
+    put(move |_| drop(sender));
+    // That the sender is gone is what was waited for.
+    wait_for(py, done)?.ok();
+    Ok(())
 }
 
 /// In a child process after a fork: forgets the thread, which is not here, even if it was being used.

@@ -46,6 +46,8 @@ mod _core {
     #[pymodule_export]
     use crate::actors::end_actors;
     #[pymodule_export]
+    use crate::aside::end_aside;
+    #[pymodule_export]
     use crate::clusters::{after_fork, init, is_initialized, shutdown};
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
