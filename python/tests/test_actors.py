@@ -640,6 +640,14 @@ def test_misuse_is_told():
         Log.options(nmae="x")
     with pytest.warns(mobula.IgnoredWarning, match="lifetime, max_concurrency"):
         Log.options(lifetime="detached", max_concurrency=2)
+    with pytest.raises(ValueError, match="num_returns must be a whole number, 0 or more, not -1"):
+        log.note.options(num_returns=-1)
+    with pytest.raises(TypeError, match="num_returns must be a whole number, 0 or more, not '2'"):
+        log.note.options(num_returns="2")
+    with pytest.raises(ValueError, match="name must be text that is not empty, not ''"):
+        Log.options(name="")
+    with pytest.raises(TypeError, match="name must be text that is not empty, not 5"):
+        mobula.remote(name=5)(dict)
     with pytest.raises(TypeError, match="handle of an actor"):
         mobula.kill(Log)
     assert repr(log) == "ActorHandle(Log)"
@@ -712,6 +720,26 @@ print("end", flush=True)
 """
     for _ in range(3):
         assert run(program) == "end\n"
+
+
+def test_futures_hear_of_their_results_before_the_interpreter_ends():
+    program = """
+import threading, mobula
+begun, gate = threading.Event(), threading.Event()
+@mobula.remote
+def work():
+    begun.set()
+    gate.wait()
+future = work.remote().future()
+def heard(future):
+    # Longer than what is left of the process, if nobody waits for it.
+    for _ in range(10_000_000): pass
+    print(future.done(), flush=True)
+future.add_done_callback(heard)
+begun.wait()
+gate.set()
+"""
+    assert run(program) == "True\n"
 
 
 def test_an_actor_may_end_the_session():
