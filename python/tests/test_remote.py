@@ -486,9 +486,7 @@ def test_a_graph_with_a_wrong_number_of_workers(number):
     pytest.importorskip("mobula.dask")
     value = dask.delayed(add._function)(1)
     for run_graph in (value.compute, value.persist):
-        with pytest.raises(
-            (TypeError, ValueError), match="num_workers must be a whole number, 1 or"
-        ):
+        with pytest.raises((TypeError, ValueError), match=r"num_workers=.*1 or more"):
             run_graph(scheduler="mobula", num_workers=number)
 
 
