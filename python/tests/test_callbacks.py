@@ -978,3 +978,17 @@ class TestMistakes:
     def test_tuples_without_any_hook(self):
         for empty in [(None,) * 5, [(None,) * 5], (), []]:
             assert get({"x": (inc, 1)}, "x", callbacks=empty) == 2
+
+
+def test_a_hook_is_no_coroutine_function():
+    async def hook(key, object_refs):
+        """Nobody would await it."""
+
+    class Asynchronous(Callback):
+        async def _task_start(self, key, object_refs):
+            """Nobody would await it."""
+
+    with pytest.raises(TypeError, match="async function"), Callback(task_start=hook):
+        get({"x": (len, "abc")}, "x")
+    with pytest.raises(TypeError, match="async function"), Asynchronous():
+        get({"x": (len, "abc")}, "x")

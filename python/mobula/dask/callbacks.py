@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -52,6 +53,10 @@ def check_hook(name: str, hook: Any) -> None:
     """
     if hook is not None and not callable(hook):
         raise TypeError(f"{name}={hook!r}: a hook must be a function, or None for no hook")
+    if inspect.iscoroutinefunction(hook):
+        raise TypeError(
+            f"{name}={hook!r}: nobody would await an async function; a hook is a plain one"
+        )
 
 
 class HookTable(NamedTuple):
