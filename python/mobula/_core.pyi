@@ -14,6 +14,8 @@ __all__ = [
     "Result",
     "Vocabulary",
     "after_fork",
+    "after_fork_in_parent",
+    "before_fork",
     "compute",
     "end_actors",
     "end_aside",
@@ -139,6 +141,12 @@ def shutdown() -> None:
 
     A signal ends the waiting, and the workers end when they can.
     """
+
+def before_fork() -> None:
+    """Wait until no other thread is in the middle of a change, before a fork."""
+
+def after_fork_in_parent() -> None:
+    """Let other threads go on after a fork."""
 
 def after_fork() -> None:
     """In a child process, forget the workers, which it does not have."""

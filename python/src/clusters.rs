@@ -1,7 +1,9 @@
 //! The clusters of this process: made when they are first needed, one for each number of workers.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mobula::{Client, Cluster, ClusterBuilder, MemoryLimit};
@@ -15,7 +17,7 @@ use crate::errors;
 use crate::fork;
 use crate::interpreter::{Interpreter, released};
 use crate::numbers::{shown, whole};
-use crate::object;
+use crate::object::{self, DroppedGuard};
 use crate::remote;
 use crate::run::wait_for;
 
@@ -35,7 +37,12 @@ struct Shared {
     cluster: Cluster,
     /// Held by all who use it.
     users: Arc<()>,
+    /// When it was used last, counted in uses of all clusters.
+    last_use: AtomicU64,
 }
+
+/// How often clusters were used.
+static USES: AtomicU64 = AtomicU64::new(0);
 
 /// The right to use a cluster. It does not keep the cluster from being shut down.
 #[derive(Clone)]
@@ -53,6 +60,7 @@ impl Handle {
 
 impl Shared {
     fn handle(&self) -> Handle {
+        self.last_use.store(USES.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         Handle { client: self.cluster.client().clone(), user: Arc::clone(&self.users) }
     }
 }
@@ -177,7 +185,11 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
         if let Some(workers) = workers {
             builder = builder.workers(workers);
         }
-        let shared = Shared { cluster: builder.start()?, users: Arc::default() };
+        let shared = Shared {
+            cluster: builder.start()?,
+            users: Arc::default(),
+            last_use: AtomicU64::new(0),
+        };
         let handle = shared.handle();
         clusters.is_initialized = true;
         let too_many = clusters.threads.len() > MOST_NUMBERS;
@@ -191,12 +203,15 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
 }
 
 impl Clusters {
-    /// Some cluster with a number of workers of its own that nobody uses just now.
+    /// The cluster that nobody has used for the longest time, of those with a number of workers of their
+    /// own that nobody uses just now.
     fn take_unused(&mut self) -> Option<Shared> {
-        let is_unused = |(number, shared): (&Option<usize>, &Shared)| {
-            (number.is_some() && Arc::strong_count(&shared.users) == 1).then_some(*number)
+        let is_unused = |(number, shared): &(&Option<usize>, &Shared)| {
+            number.is_some() && Arc::strong_count(&shared.users) == 1
         };
-        let number = self.threads.iter().find_map(is_unused)?;
+        let unused = self.threads.iter().filter(is_unused);
+        let oldest = unused.min_by_key(|(_, shared)| shared.last_use.load(Ordering::Relaxed));
+        let number = *oldest?.0;
         self.threads.remove(&number)
     }
 }
@@ -297,6 +312,26 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+thread_local! {
+    /// What a thread that forks holds meanwhile, so that no other one holds it in the child for ever.
+    static HELD: RefCell<Option<(MutexGuard<'static, Clusters>, DroppedGuard)>> =
+        const { RefCell::new(None) };
+}
+
+/// Before a fork: waits until no other thread is in the middle of a change.
+#[pyfunction]
+pub(crate) fn before_fork() {
+    // Who holds them never waits for the interpreter.
+    let held = (lock(), object::lock_dropped());
+    HELD.set(Some(held));
+}
+
+/// After a fork, in the parent.
+#[pyfunction]
+pub(crate) fn after_fork_in_parent() {
+    HELD.set(None);
+}
+
 /// In a child process after a fork there are no threads: the clusters are forgotten, and new ones are
 /// made when they are needed.
 #[pyfunction]
@@ -305,12 +340,8 @@ pub(crate) fn after_fork() {
     actors::in_child();
     aside::in_child();
     remote::in_child();
-    let mut clusters = match CLUSTERS.try_lock() {
-        Ok(clusters) => clusters,
-        Err(std::sync::TryLockError::Poisoned(clusters)) => clusters.into_inner(),
-        // Held by a thread that is not here any more.
-        Err(std::sync::TryLockError::WouldBlock) => return,
-    };
+    let Some((mut clusters, dropped)) = HELD.take() else { return };
+    drop(dropped);
     // Their ends would wait for threads that are not here.
     std::mem::forget(std::mem::take(&mut clusters.threads));
     std::mem::forget(std::mem::take(&mut clusters.inline));

@@ -49,7 +49,9 @@ mod _core {
     #[pymodule_export]
     use crate::aside::end_aside;
     #[pymodule_export]
-    use crate::clusters::{after_fork, init, is_initialized, shutdown};
+    use crate::clusters::{
+        after_fork, after_fork_in_parent, before_fork, init, is_initialized, shutdown,
+    };
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
     #[pymodule_export]

@@ -7,7 +7,7 @@
 //! that does nothing else.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mobula::Value;
 use mobula::value::Codec;
@@ -27,6 +27,14 @@ thread_local! {
 
 /// What was dropped elsewhere.
 static DROPPED: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+
+/// The right to what was dropped elsewhere.
+pub(crate) type DroppedGuard = MutexGuard<'static, Vec<Py<PyAny>>>;
+
+/// Keeps everybody from dropping objects for a moment.
+pub(crate) fn lock_dropped() -> DroppedGuard {
+    DROPPED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Object {
     pub(crate) fn new(object: Py<PyAny>) -> Self {

@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::clusters::{self, Handle};
 use crate::errors;
+use crate::fork::Process;
 use crate::interpreter::{is_worker, released};
 use crate::numbers::whole;
 use crate::object::Object;
@@ -23,17 +24,32 @@ pub(crate) struct Persisted {
     cluster: Handle,
     /// Distinguishes the handle from all others of this process.
     number: u64,
+    /// Where the value is made.
+    process: Process,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Persisted {
     fn new(object: ObjectRef, cluster: &Handle) -> Self {
-        Self { object, cluster: cluster.clone(), number: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self {
+            object,
+            cluster: cluster.clone(),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            process: Process::current(),
+        }
     }
 
     /// The value; waits for it.
     pub(crate) fn value(&self, py: Python<'_>) -> PyResult<Value> {
+        if !self.process.is_current() {
+            // A child has what was there when it was forked; who makes the rest is not here.
+            return self.object.value().ok_or_else(|| {
+                let text =
+                    format!("{:?} was not there when this process was forked", self.object.key());
+                errors::ours(py, "ClusterClosedError", format!("{text}: it is made in its parent"))
+            });
+        }
         let refs = std::slice::from_ref(&self.object);
         let values = if is_worker() {
             released(py, || self.cluster.client().gather_blocking(refs))

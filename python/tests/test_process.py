@@ -160,3 +160,51 @@ print(mobula.dask.get_sync({"x": (task,)}, "x"))
     assert process.returncode == 0, process.stderr
     assert "82" in process.stdout
     assert process.stdout.strip().endswith("42")
+
+
+@posix
+def test_forks_while_other_threads_compute():
+    program = """
+import os, threading, mobula, mobula.dask
+stop = threading.Event()
+def compute():
+    while not stop.is_set():
+        assert mobula.dask.get({"x": (len, "abc")}, "x") == 3
+        assert mobula.get(mobula.put(1)) == 1
+threads = [threading.Thread(target=compute) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(30):
+    child = os.fork()
+    if child == 0:
+        os._exit(mobula.dask.get({"x": (len, "abc")}, "x"))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+stop.set()
+for thread in threads:
+    thread.join()
+"""
+    finish(start(program))
+
+
+@posix
+def test_a_child_does_not_wait_for_what_its_parent_makes():
+    program = """
+import dask, os, threading, mobula.dask
+from mobula.exceptions import ClusterClosedError
+go_on = threading.Event()
+(pending,) = mobula.dask.persist(dask.delayed(go_on.wait)(60))
+(ready,) = mobula.dask.persist(dask.delayed(len)("abc"))
+assert ready.compute(scheduler="mobula") == 3
+child = os.fork()
+if child == 0:
+    try:
+        pending.compute(scheduler="mobula")
+    except ClusterClosedError as error:
+        assert "made in its parent" in str(error)
+        os._exit(ready.compute(scheduler="mobula"))
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+go_on.set()
+assert pending.compute(scheduler="mobula")
+"""
+    finish(start(program))
