@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 import weakref
+from timeit import default_timer as timer
 
 import pytest
 
@@ -86,6 +87,48 @@ def test_the_cache_of_the_documentation():
     assert caught.value.args == ("x",)
     cache_actor.put.remote("x", None)
     assert ray.get(cache_actor.get.remote("x")) is None
+
+
+def test_the_cache_callback_of_the_documentation():
+    dask = pytest.importorskip("mobula.dask")
+    calls = []
+
+    class SimpleCacheCallback(dask.RayDaskCallback):
+        def __init__(self, cache_actor_handle, put_threshold=10):
+            self.cache_actor = cache_actor_handle
+            self.put_threshold = put_threshold
+
+        def _ray_presubmit(self, task, key, deps):
+            try:
+                return ray.get(self.cache_actor.get.remote(str(key)))
+            except KeyError:
+                return None
+
+        def _ray_pretask(self, key, object_refs):
+            start_time = timer()
+            return start_time
+
+        def _ray_posttask(self, key, result, pre_state):
+            execution_time = timer() - pre_state
+            if execution_time > self.put_threshold:
+                self.cache_actor.put.remote(str(key), result)
+
+    def inc(x):
+        calls.append(x)
+        return x + 1
+
+    graph = {("inc", number): (inc, number) for number in range(300)}
+    graph["sum"] = (sum, list(graph))
+    for workers in (1, 2):
+        calls.clear()
+        cache_actor = SimpleCacheActor.remote()
+        with SimpleCacheCallback(cache_actor, put_threshold=-1):
+            for _ in range(3):
+                assert dask.ray_dask_get(graph, "sum", num_workers=workers) == 45150
+        assert sorted(calls) == list(range(300))
+    mobula.kill(cache_actor)
+    with SimpleCacheCallback(cache_actor), pytest.raises(ActorDiedError, match="was killed"):
+        dask.ray_dask_get(graph, "sum")
 
 
 def test_the_cache_is_asked_in_the_tasks_of_a_graph():
