@@ -64,7 +64,7 @@ class ActorMethod:
         values: the call waits for them.
         """
 
-    def options(self, *, num_returns: int = 1) -> ActorMethod:
+    def options(self, *, num_returns: int | None = None) -> ActorMethod:
         """The same method, with another number of results."""
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> None: ...
@@ -127,7 +127,7 @@ def init(
     workers: int | None = None,
     memory_limit: int | float | str | None = None,
     spill_directory: str | None = None,
-    max_spill: int | None = None,
+    max_spill: int | str | None = None,
 ) -> None:
     """Set up the workers and the store; without it, the first use does."""
 
@@ -314,8 +314,8 @@ def get(
 ) -> list[_T]:
     """The value of a ref, or a list of the values of several; waits for them.
 
-    The exception of a task or a method is raised as it was there. In a task or a hook the worker goes on
-    with other work meanwhile.
+    The exception of a task or a method is raised with the traceback that it had there, each time a copy
+    of it. In a task or a hook the worker goes on with other work meanwhile.
 
     Parameters
     ----------
@@ -348,6 +348,6 @@ def put(object: _T) -> ObjectRef[_T]:
     """
 
 def wait(
-    refs: list[ObjectRef[Any]], num_returns: int = 1, timeout: float | None = None
+    refs: list[ObjectRef[Any]], num_returns: int | None = None, timeout: float | None = None
 ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
     """Split refs in those whose value was made and the others."""

@@ -64,6 +64,15 @@ def _merged(
     return old | {name: value for name, value in new.items() if name in known}
 
 
+def _name(options: dict[str, Any]) -> str | None:
+    """The name among the options."""
+    name = options.get("name")
+    if name is None or (isinstance(name, str) and name):
+        return name
+    error = ValueError if isinstance(name, str) else TypeError
+    raise error(f"name must be text that is not empty, not {name!r}")
+
+
 class RemoteFunction:
     """A function whose calls are tasks on the workers; made by :func:`remote`.
 
@@ -103,9 +112,10 @@ class RemoteFunction:
             self._retried: tuple[type[BaseException], ...] = tuple(retried)
         else:
             self._retried = (Exception,) if retried else ()
-        self._retries = (_FOR_EVER if retries < 0 else retries) if self._retried else 0
+        retries = _FOR_EVER if retries < 0 else min(retries, _FOR_EVER)
+        self._retries = retries if self._retried else 0
         self._number: int = number
-        self._name = str(options.get("name") or getattr(function, "__name__", "function"))
+        self._name = _name(options) or str(getattr(function, "__name__", "function"))
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Have the function called; answers a ref to its result, a list of refs, or None."""
@@ -181,7 +191,8 @@ class ActorClass:
         self._is_asynchronous = any(
             inspect.iscoroutinefunction(inspect.getattr_static(cls, name)) for name in dir(cls)
         )
-        if options.get("get_if_exists") and not options.get("name"):
+        self._name = _name(options)
+        if options.get("get_if_exists") and self._name is None:
             raise ValueError("get_if_exists needs a name")
 
     def remote(self, *args: Any, **kwargs: Any) -> _core.ActorHandle:
@@ -191,7 +202,7 @@ class ActorClass:
             args,
             kwargs,
             class_name=self._class.__name__,
-            name=self._options.get("name"),
+            name=self._name,
             get_if_exists=bool(self._options.get("get_if_exists")),
             is_asynchronous=self._is_asynchronous,
         )
@@ -260,6 +271,16 @@ def _made_remote(
         known, ignored = ActorClass._KNOWN, _IGNORED_BY_ACTORS
         merged = _merged("actors", {}, options, known, ignored, stacklevel + 1)
         return ActorClass(target, merged)
+    if not callable(target):
+        raise TypeError(f"a function or a class can be remote, not {target!r}")
+    if _is_asynchronous(target) or _is_asynchronous(type(target).__call__):
+        raise TypeError(
+            f"{target!r} is `async def`: nobody would await it. A method of an actor can be that."
+        )
     known, ignored = RemoteFunction._KNOWN, _IGNORED_BY_FUNCTIONS
     merged = _merged("remote functions", {}, options, known, ignored, stacklevel + 1)
     return RemoteFunction(target, merged)
+
+
+def _is_asynchronous(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

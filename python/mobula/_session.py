@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -53,11 +55,11 @@ def warn_of_ignored(names: Iterable[str], where: str, stacklevel: int) -> None:
 
 
 def init(
-    num_cpus: int | None = None,
+    num_cpus: int | str | None = None,
     *,
     memory_limit: int | float | str | None = None,
-    spill_directory: str | None = None,
-    max_spill: int | None = None,
+    spill_directory: str | os.PathLike[str] | None = None,
+    max_spill: int | str | None = None,
     ignore_reinit_error: bool = False,
     **ignored: Any,
 ) -> None:
@@ -66,14 +68,15 @@ def init(
     Parameters
     ----------
     num_cpus
-        How many worker threads there are; by default one for each core that this process may use.
+        How many worker threads there are; by default one for each core that this process may use. An
+        address, which is Ray's first parameter (``"auto"``), has no effect.
     memory_limit
         What the values in memory may take: bytes, a share of the memory (``0.5``), or text
         (``"2 GiB"``, ``"50%"``, ``"none"``).
     spill_directory
-        Where values go that are too much for the memory.
+        Where values go that are too much for the memory. It is made if it is not there.
     max_spill
-        How many bytes may go there.
+        How many bytes may go there, as a number or as text (``"10 GiB"``).
     ignore_reinit_error
         Do nothing if the workers are there already.
     **ignored
@@ -83,6 +86,8 @@ def init(
     ------
     RuntimeError
         If the workers are there already.
+    OSError
+        If values cannot go to the directory.
 
     Examples
     --------
@@ -97,10 +102,32 @@ def init(
     unknown = [name for name in ignored if name not in _IGNORED_BY_INIT and name[0] != "_"]
     if unknown:
         raise TypeError(f"init() has no parameter {unknown[0]!r}")
-    warn_of_ignored(ignored, "init()", stacklevel=2)
+    names = set(ignored)
+    if isinstance(num_cpus, str):
+        if num_cpus not in ("auto", "local") and ":" not in num_cpus:
+            raise TypeError(f"num_cpus must be a whole number, 1 or more, not {num_cpus!r}")
+        names.add("address")
+        num_cpus = None
+    warn_of_ignored(names, "init()", stacklevel=2)
     if ignore_reinit_error and _core.is_initialized():
         return
-    _core.init(num_cpus, memory_limit, spill_directory, max_spill)
+    directory = None if spill_directory is None else _usable(spill_directory)
+    _core.init(num_cpus, memory_limit, directory, max_spill)
+
+
+def _usable(directory: str | os.PathLike[str]) -> str:
+    """The path of a directory that is there and can be written to."""
+    try:
+        path = os.fsdecode(directory)
+    except TypeError:
+        raise TypeError(f"spill_directory must be a path, not {directory!r}") from None
+    try:
+        os.makedirs(path, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        message = f"the spill_directory cannot be used: {error.strerror}"
+        raise OSError(error.errno, message, path) from error
+    return path
 
 
 def shutdown() -> None:
@@ -133,7 +160,7 @@ def wait(
     object_refs
         Refs that are different from each other.
     num_returns
-        How many of the values must be there.
+        How many of the values must be there: as many as there are refs at most.
     timeout
         For how many seconds to wait at most; by default for ever.
     fetch_local

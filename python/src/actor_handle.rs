@@ -13,6 +13,7 @@ use crate::actors::{self, Named};
 use crate::arguments::Arguments;
 use crate::interpreter::{holding, released};
 use crate::mailroom::Mailroom;
+use crate::numbers::whole;
 use crate::object::Object;
 use crate::object_ref::ObjectRef;
 use crate::referent::Referent;
@@ -164,10 +165,11 @@ impl ActorMethod {
     }
 
     /// The same method with other options.
-    #[pyo3(signature = (*, num_returns=1))]
-    fn options(&self, py: Python<'_>, num_returns: usize) -> Self {
+    #[pyo3(signature = (*, num_returns=None))]
+    fn options(&self, py: Python<'_>, num_returns: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let returns = num_returns.map_or(Ok(1), |given| whole(given, "num_returns", 0))?;
         let (mailroom, name) = (Arc::clone(&self.mailroom), self.name.clone_ref(py));
-        Self { mailroom, name, returns: num_returns }
+        Ok(Self { mailroom, name, returns })
     }
 
     #[pyo3(signature = (*_args, **_kwargs))]

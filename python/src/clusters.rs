@@ -1,17 +1,20 @@
 //! The clusters of this process: made when they are first needed, one for each number of workers.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mobula::{Client, Cluster, ClusterBuilder};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use mobula::{Client, Cluster, ClusterBuilder, MemoryLimit};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::actors;
 use crate::aside;
 use crate::errors;
 use crate::fork;
 use crate::interpreter::{Interpreter, released};
+use crate::numbers::{shown, whole};
 use crate::object;
 use crate::remote;
 use crate::run::wait_for;
@@ -58,17 +61,62 @@ impl Shared {
 #[derive(Clone, Default)]
 struct Settings {
     workers: Option<usize>,
-    memory_limit: Option<Memory>,
+    memory_limit: Option<MemoryLimit>,
     spill_directory: Option<String>,
     max_spill: Option<u64>,
 }
 
 /// A limit of memory, as it may be written.
-#[derive(Clone, FromPyObject)]
-pub(crate) enum Memory {
+#[derive(FromPyObject)]
+enum Memory {
     Bytes(u64),
     Share(f64),
     Text(String),
+}
+
+fn memory_limit(given: &Bound<'_, PyAny>) -> PyResult<MemoryLimit> {
+    let Ok(limit) = given.extract::<Memory>() else {
+        return Err(PyTypeError::new_err(format!(
+            "memory_limit must be a number of bytes, a share of the memory (0.5) or text (\"2 GiB\", \
+             \"50%\", \"auto\", \"none\"), not {}",
+            shown(given)
+        )));
+    };
+    let limit = match limit {
+        Memory::Bytes(bytes) => Ok(MemoryLimit::Bytes(bytes)),
+        Memory::Share(share) => MemoryLimit::try_from(share),
+        Memory::Text(text) => MemoryLimit::try_from(text),
+    };
+    limit.map_err(|error| wrong("memory_limit", given, &error))
+}
+
+/// How many bytes of values there may be on disk; none if any number.
+fn max_spill(given: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    if let Ok(text) = given.cast::<PyString>() {
+        let limit = text.to_str()?.parse::<MemoryLimit>();
+        return match limit.map_err(|error| wrong("max_spill", given, &error))? {
+            MemoryLimit::Bytes(bytes) => Ok(Some(bytes)),
+            MemoryLimit::Unlimited => Ok(None),
+            MemoryLimit::Auto | MemoryLimit::Share(_) => {
+                Err(wrong("max_spill", given, &"a size is needed, such as \"10 GiB\", or \"none\""))
+            }
+        };
+    }
+    given.extract::<u64>().map(Some).map_err(|error| {
+        let message = format!(
+            "max_spill must be a number of bytes, or text such as \"10 GiB\", not {}",
+            shown(given)
+        );
+        if error.is_instance_of::<PyTypeError>(given.py()) {
+            PyTypeError::new_err(message)
+        } else {
+            PyValueError::new_err(message)
+        }
+    })
+}
+
+fn wrong(name: &str, given: &Bound<'_, PyAny>, reason: &dyn Display) -> PyErr {
+    PyValueError::new_err(format!("{name}={}: {reason}", shown(given)))
 }
 
 static CLUSTERS: Mutex<Clusters> = Mutex::new(Clusters {
@@ -97,12 +145,8 @@ fn lock() -> MutexGuard<'static, Clusters> {
 impl Settings {
     fn builder(&self) -> ClusterBuilder {
         let mut builder = Cluster::builder().environment(Interpreter::new()).stack_size(STACK);
-        if let Some(limit) = &self.memory_limit {
-            builder = match limit {
-                Memory::Bytes(bytes) => builder.memory_limit(*bytes),
-                Memory::Share(share) => builder.memory_limit(*share),
-                Memory::Text(text) => builder.memory_limit(text.as_str()),
-            };
+        if let Some(limit) = self.memory_limit {
+            builder = builder.memory_limit(limit);
         }
         if let Some(directory) = &self.spill_directory {
             builder = builder.spill_directory(directory);
@@ -119,9 +163,6 @@ impl Settings {
 
 /// A cluster with worker threads, and with as many of them as asked for.
 pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle> {
-    if workers == Some(0) {
-        return Err(PyValueError::new_err("the number of workers must be 1 or more"));
-    }
     let found = released(py, || lock().threads.get(&workers).map(Shared::handle));
     if let Some(handle) = found {
         return Ok(handle);
@@ -199,14 +240,14 @@ impl Drop for Inline {
 #[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None))]
 pub(crate) fn init(
     py: Python<'_>,
-    workers: Option<usize>,
-    memory_limit: Option<Memory>,
+    workers: Option<&Bound<'_, PyAny>>,
+    memory_limit: Option<&Bound<'_, PyAny>>,
     spill_directory: Option<String>,
-    max_spill: Option<u64>,
+    max_spill: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    if workers == Some(0) {
-        return Err(PyValueError::new_err("the number of workers must be 1 or more"));
-    }
+    let workers = workers.map(|given| whole(given, "num_cpus", 1)).transpose()?;
+    let memory_limit = memory_limit.map(self::memory_limit).transpose()?;
+    let max_spill = max_spill.map(self::max_spill).transpose()?.flatten();
     let old = released(py, || {
         let mut clusters = lock();
         if clusters.is_initialized {
@@ -216,7 +257,7 @@ pub(crate) fn init(
         Ok(std::mem::replace(&mut clusters.settings, settings))
     });
     let old = old.map_err(PyRuntimeError::new_err)?;
-    // What is wrong with the settings shows now, and then they do not hold.
+    // Workers that cannot be had show now, and then the settings do not hold.
     threads(py, None).map(drop).inspect_err(|_| lock().settings = old)
 }
 

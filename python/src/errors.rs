@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mobula::{BoxError, Cause, Error, GraphError, Value};
-use pyo3::exceptions::{PyKeyError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -56,7 +56,8 @@ impl TaskError {
         self.call.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The exception that was raised: the very object.
+    /// The exception that was raised: the very object. If it goes on being kept, raise one that was
+    /// [`copied`].
     pub(crate) fn exception(&self, py: Python<'_>) -> PyErr {
         match &self.exception {
             Some(exception) => exception.clone_ref(py),
@@ -126,6 +127,20 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         "MobulaError"
     };
     ours(py, class, error.to_string())
+}
+
+/// A copy of an exception that is kept, to be raised: what is raised holds the frames of those whom it
+/// passes, and among what these hold is whatever keeps the exception.
+pub(crate) fn copied(py: Python<'_>, kept: &PyErr) -> PyErr {
+    let kept = kept.clone_ref(py);
+    // With its traceback, which older versions of Python keep beside it.
+    let value = kept.clone_ref(py).into_value(py);
+    let module = py.import("mobula._failure");
+    match module.and_then(|module| module.getattr("copied")?.call1((value,))) {
+        Ok(copy) => PyErr::from_value(copy),
+        Err(error) if error.is_instance_of::<PyException>(py) => kept,
+        Err(signal) => signal,
+    }
 }
 
 /// An exception of `mobula.exceptions`.

@@ -20,6 +20,7 @@ mod hooks;
 mod ingest;
 mod interpreter;
 mod mailroom;
+mod numbers;
 mod object;
 mod object_ref;
 mod persist;

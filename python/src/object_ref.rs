@@ -62,7 +62,7 @@ fn settle(py: Python<'_>, future: &Py<PyAny>, settled: &Result<Value, Broken>) -
     let future = future.bind(py);
     let object = match settled {
         Ok(value) => object_in(py, value),
-        Err(broken) => Err(broken.exception(py)),
+        Err(broken) => Err(broken.to_raise(py)),
     };
     match object {
         Ok(object) => future.call_method1(intern!(py, "set_result"), (object,))?,

@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::clusters::{self, Handle};
 use crate::errors;
 use crate::interpreter::{is_worker, released};
+use crate::numbers::whole;
 use crate::object::Object;
 use crate::run::{Order, wait_for};
 use crate::vocabulary::Vocabulary;
@@ -39,7 +40,9 @@ impl Persisted {
         } else {
             wait_for(py, self.cluster.client().gather(refs))?
         };
-        let mut values = values.map_err(|error| errors::exception(py, &error))?;
+        // The error stays with the value.
+        let raised = |error| errors::copied(py, &errors::exception(py, &error));
+        let mut values = values.map_err(raised)?;
         Ok(values.pop().expect("one value was asked for"))
     }
 
@@ -87,11 +90,12 @@ pub(crate) fn persist<'py>(
     vocabulary: &Vocabulary,
     graph: &Bound<'py, PyDict>,
     wanted: &Bound<'py, PyAny>,
-    workers: Option<usize>,
+    workers: Option<&Bound<'py, PyAny>>,
     cache: Option<&Bound<'py, PyAny>>,
     pool: Option<Py<PyAny>>,
     retries: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Vec<Persisted>> {
+    let workers = workers.map(|given| whole(given, "num_workers", 1)).transpose()?;
     let order = Order {
         vocabulary,
         graph,

@@ -76,11 +76,16 @@ pub(crate) enum Broken {
 }
 
 impl Broken {
+    /// What to raise. It has frames of its own: the result goes on being kept.
+    pub(crate) fn to_raise(&self, py: Python<'_>) -> PyErr {
+        errors::copied(py, &self.exception(py))
+    }
+
     pub(crate) fn raised(py: Python<'_>, exception: PyErr) -> Self {
         Self::Raised(Arc::new(TaskError::new(py, exception)))
     }
 
-    pub(crate) fn exception(&self, py: Python<'_>) -> PyErr {
+    fn exception(&self, py: Python<'_>) -> PyErr {
         match self {
             Self::Raised(raised) => raised.exception(py),
             Self::Failed(error) => errors::exception(py, error),

@@ -18,6 +18,7 @@ use crate::errors::{self, task_error_of};
 use crate::hooks::{Hooks, PythonHooks};
 use crate::ingest::{Ingested, Source, ingest};
 use crate::interpreter::{is_worker, released};
+use crate::numbers::whole;
 use crate::object;
 use crate::referent::object_in;
 use crate::task::{self, Shared};
@@ -81,7 +82,7 @@ pub(crate) fn compute<'py>(
     vocabulary: &Vocabulary,
     graph: &Bound<'py, PyDict>,
     wanted: &Bound<'py, PyAny>,
-    workers: Option<usize>,
+    workers: Option<&Bound<'py, PyAny>>,
     inline: bool,
     cache: Option<&Bound<'py, PyAny>>,
     pool: Option<Py<PyAny>>,
@@ -91,6 +92,7 @@ pub(crate) fn compute<'py>(
     hooks: Option<&Hooks>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let runs_aliases = hooks.is_some_and(Hooks::are_dasks);
+    let workers = workers.map(|given| whole(given, "num_workers", 1)).transpose()?;
     let order =
         Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls, runs_aliases };
     let planned = order.plan(py)?;

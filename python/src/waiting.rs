@@ -18,6 +18,7 @@ use pyo3::types::{PyList, PyTuple};
 
 use crate::actor_state::{ActorState, Waits};
 use crate::interpreter::{is_worker, released};
+use crate::numbers::whole;
 use crate::object::Object;
 use crate::object_ref::ObjectRef;
 use crate::promise::{Broken, Needs};
@@ -218,7 +219,7 @@ fn get_one<'py>(
     };
     match value.ok_or_else(late)? {
         Ok(value) => object_in(py, &value),
-        Err(broken) => Err(broken.exception(py)),
+        Err(broken) => Err(broken.to_raise(py)),
     }
 }
 
@@ -252,18 +253,25 @@ pub(crate) fn get<'py>(
 
 /// Splits refs in those whose value is there and the others; see the stub.
 #[pyfunction]
-#[pyo3(signature = (refs, num_returns=1, timeout=None))]
+#[pyo3(signature = (refs, num_returns=None, timeout=None))]
 pub(crate) fn wait<'py>(
     refs: &Bound<'py, PyList>,
-    num_returns: usize,
+    num_returns: Option<&Bound<'py, PyAny>>,
     timeout: Option<f64>,
 ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
     let py = refs.py();
     let deadline = Deadline::after(timeout)?;
     let all = refs.iter().collect::<Vec<_>>();
     let referents = all.iter().map(referent_of).collect::<PyResult<Vec<_>>>()?;
-    if num_returns == 0 || num_returns > referents.len() {
-        let message = format!("`num_returns` must be 1 to {}, the number of refs", referents.len());
+    let num_returns = num_returns.map_or(Ok(1), |given| whole(given, "num_returns", 1))?;
+    if referents.is_empty() {
+        return Ok((PyList::empty(py), PyList::empty(py)));
+    }
+    if num_returns > referents.len() {
+        let message = format!(
+            "num_returns must be {} at most, the number of refs, not {num_returns}",
+            referents.len()
+        );
         return Err(PyValueError::new_err(message));
     }
     #[expect(clippy::mutable_key_type, reason = "what is hashed never changes")]

@@ -156,6 +156,26 @@ print("end", flush=True)
         assert run(program) == "end\n"
 
 
+def test_futures_hear_of_their_results_before_the_interpreter_ends():
+    program = """
+import threading, mobula
+begun, gate = threading.Event(), threading.Event()
+@mobula.remote
+def work():
+    begun.set()
+    gate.wait()
+future = work.remote().future()
+def heard(future):
+    # Longer than what is left of the process, if nobody waits for it.
+    for _ in range(10_000_000): pass
+    print(future.done(), flush=True)
+future.add_done_callback(heard)
+begun.wait()
+gate.set()
+"""
+    assert run(program) == "True\n"
+
+
 def test_an_actor_may_end_the_session():
     program = """
 import mobula

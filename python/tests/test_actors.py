@@ -458,6 +458,14 @@ def test_misuse_is_told():
         Log.options(nmae="x")
     with pytest.warns(mobula.IgnoredWarning, match="lifetime, max_concurrency"):
         Log.options(lifetime="detached", max_concurrency=2)
+    with pytest.raises(ValueError, match="num_returns must be a whole number, 0 or more, not -1"):
+        log.note.options(num_returns=-1)
+    with pytest.raises(TypeError, match="num_returns must be a whole number, 0 or more, not '2'"):
+        log.note.options(num_returns="2")
+    with pytest.raises(ValueError, match="name must be text that is not empty, not ''"):
+        Log.options(name="")
+    with pytest.raises(TypeError, match="name must be text that is not empty, not 5"):
+        mobula.remote(name=5)(dict)
     with pytest.raises(TypeError, match="handle of an actor"):
         mobula.kill(Log)
     assert repr(log) == "ActorHandle(Log)"

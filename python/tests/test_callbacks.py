@@ -919,3 +919,76 @@ def test_a_number_of_workers_is_looked_at(number, error):
     with pytest.raises(error, match=f"num_workers={number!r}: it must be "):
         enable(num_workers=number)
     assert dask.config.get("scheduler", "unset") == "unset"
+
+
+class TestMistakes:
+    """What is no callback is refused, in words that say what would be one."""
+
+    @pytest.mark.parametrize("kind", [Callback, RayDaskCallback])
+    @pytest.mark.parametrize("hook", ["presubmit", "run_finish", "start", "finish"])
+    def test_a_hook_that_is_no_function(self, kind, hook):
+        with pytest.raises(TypeError, match=f"^{hook}=1: a hook must be a function, or None"):
+            kind(**{hook: 1})
+
+    def test_a_ray_hook_that_is_no_function(self):
+        with pytest.raises(TypeError, match=r"^ray_pretask=1: a hook must be a function"):
+            RayDaskCallback(ray_pretask=1)
+
+    @schedulers
+    def test_a_method_that_is_no_function(self, run):
+        class Wrong(Callback):
+            _task_start = 1
+
+        with Wrong(), pytest.raises(TypeError, match=r"Wrong\._task_start=1: a hook must be"):
+            run({"x": (inc, 1)}, "x")
+
+    def test_a_hook_that_there_is_not(self):
+        with pytest.raises(
+            TypeError, match=r"^Callback has no hook 'foo'; there are start, .*retry"
+        ):
+            Callback(foo=1)
+        with pytest.raises(
+            TypeError, match=r"no hook 'ray_pretask'; there are start, .*task_start"
+        ):
+            Callback(ray_pretask=print)
+        with pytest.raises(TypeError, match=r"^RayDaskCallback has no .*retry.*, ray_presubmit, "):
+            RayDaskCallback(foo=1)
+
+    @schedulers
+    @pytest.mark.parametrize("wrong", [3, "abc", [3], [None], Callback, [Callback], [[None] * 5]])
+    @pytest.mark.parametrize("name", ["callbacks", "ray_callbacks"])
+    def test_callbacks_of_one_run_that_are_none(self, run, wrong, name):
+        expected = r"it must be a Callback, a tuple of its hooks \(.*finish\), or a list of those$"
+        with pytest.raises(TypeError, match=f"^{name}=.*: {expected}"):
+            run({"x": (inc, 1)}, "x", **{name: wrong})
+
+    @schedulers
+    @pytest.mark.parametrize("wrong", [(None,) * 4, [(None,) * 4], [(print,) * 7], [()]])
+    @pytest.mark.parametrize(("name", "count"), [("callbacks", 5), ("ray_callbacks", 6)])
+    def test_tuples_of_too_few_or_too_many_hooks(self, run, wrong, name, count):
+        with pytest.raises(
+            TypeError, match=f"^{name}=.*: a tuple must be of {count} hooks, .*finish"
+        ):
+            run({"x": (inc, 1)}, "x", **{name: wrong})
+
+    def test_tuples_with_what_is_no_function(self):
+        with pytest.raises(TypeError, match=r"^callbacks: pretask=1: a hook must be a function"):
+            get({"x": (inc, 1)}, "x", callbacks=(None, None, 1, None, None))
+
+    def test_tuples_without_any_hook(self):
+        for empty in [(None,) * 5, [(None,) * 5], (), []]:
+            assert get({"x": (inc, 1)}, "x", callbacks=empty) == 2
+
+
+def test_a_hook_is_no_coroutine_function():
+    async def hook(key, object_refs):
+        """Nobody would await it."""
+
+    class Asynchronous(Callback):
+        async def _task_start(self, key, object_refs):
+            """Nobody would await it."""
+
+    with pytest.raises(TypeError, match="async function"), Callback(task_start=hook):
+        get({"x": (len, "abc")}, "x")
+    with pytest.raises(TypeError, match="async function"), Asynchronous():
+        get({"x": (len, "abc")}, "x")

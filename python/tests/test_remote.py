@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import os
 import sys
 import threading
@@ -113,7 +114,7 @@ def test_an_exception_reaches_all_calls_that_need_the_result():
         ray.get(refs[-1])
     with pytest.raises(LookupError) as first:
         ray.get(failed)
-    assert caught.value is first.value
+    assert caught.value.args == first.value.args
 
 
 def test_exceptions_with_a_constructor_of_their_own():
@@ -220,10 +221,39 @@ def test_options_that_do_not_exist_are_refused_and_those_without_effect_are_name
     with pytest.warns(mobula.IgnoredWarning, match="num_gpus") as warned:
         mobula.remote(num_gpus=1)(len)
     assert warned[0].filename == __file__
+    with pytest.raises(ValueError, match="name must be text that is not empty, not ''"):
+        add.options(name="")
+    with pytest.raises(TypeError, match="name must be text that is not empty, not 5"):
+        add.options(name=5)
     with pytest.raises(TypeError, match="as `@remote`"):
         mobula.remote(5)
+    with pytest.raises(TypeError, match="a function or a class can be remote, not 3"):
+        mobula.remote()(3)
     with pytest.raises(TypeError, match="as `@remote`"):
         mobula.remote(len, name="length")
+
+
+def test_functions_that_nobody_would_await_are_refused():
+    async def later():
+        pass
+
+    async def several():
+        yield
+
+    class Callable:
+        async def __call__(self):
+            pass
+
+    for function in (later, several, functools.partial(later), Callable()):
+        with pytest.raises(TypeError, match="`async def`"):
+            mobula.remote(function)
+        with pytest.raises(TypeError, match="`async def`"):
+            mobula.remote(num_returns=2)(function)
+
+
+def test_very_many_retries_are_as_many_as_there_can_be():
+    flaky = mobula.remote(max_retries=10**12, retry_exceptions=True)(Flaky(failures=3))
+    assert ray.get(flaky.remote()) == 4
 
 
 def test_a_name_is_for_messages():
@@ -383,8 +413,72 @@ def test_init_names_what_has_no_effect_and_refuses_what_is_unknown():
     with pytest.raises(TypeError, match="num_cpu'"):
         mobula.init(num_cpu=1)
     mobula.shutdown()
-    with pytest.raises(ValueError, match="1 or more"):
-        mobula.init(num_cpus=0)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "settings"),
+    [
+        (ValueError, "num_cpus must be a whole number, 1 or more, not 0", {"num_cpus": 0}),
+        (ValueError, "num_cpus must be a whole number, 1 or more, not -1", {"num_cpus": -1}),
+        (ValueError, "num_cpus must be a whole number, 1 or more, not -1", {"num_cpus": -(10**30)}),
+        (ValueError, "num_cpus is too large", {"num_cpus": 10**30}),
+        (TypeError, "num_cpus must be a whole number, 1 or more, not 'x'", {"num_cpus": "x"}),
+        (TypeError, "num_cpus must be a whole number, 1 or more, not 2.5", {"num_cpus": 2.5}),
+        (TypeError, r"memory_limit must be .*, not \[1\]", {"memory_limit": [1]}),
+        (ValueError, "memory_limit='x': .*number", {"memory_limit": "x"}),
+        (ValueError, "memory_limit=-5: .*more than nothing", {"memory_limit": -5}),
+        (TypeError, "max_spill must be .*, not 1.5", {"max_spill": 1.5}),
+        (ValueError, "max_spill must be .*, not -1", {"max_spill": -1}),
+        (ValueError, "max_spill='50%': a size is needed", {"max_spill": "50%"}),
+        (ValueError, "max_spill='1 elephant': .*unit", {"max_spill": "1 elephant"}),
+        (TypeError, "spill_directory must be a path, not 5", {"spill_directory": 5}),
+    ],
+)
+def test_init_says_what_is_wrong(error, message, settings):
+    mobula.shutdown()
+    with pytest.raises(error, match=message):
+        mobula.init(**settings)
+    assert not mobula.is_initialized()
+
+
+def test_init_takes_what_is_written_in_other_ways(tmp_path):
+    mobula.shutdown()
+    mobula.init(1, spill_directory=tmp_path / "one" / "two", max_spill="1GB", memory_limit=0.5)
+    assert (tmp_path / "one" / "two").is_dir()
+    mobula.shutdown()
+    mobula.init(spill_directory=str(tmp_path), max_spill="none", memory_limit="none")
+    mobula.shutdown()
+    mobula.init(max_spill=10**9, memory_limit=10**9)
+    mobula.shutdown()
+
+
+def test_init_takes_an_address_in_the_first_place_as_ray_does():
+    mobula.shutdown()
+    for address in ("auto", "local", "ray://somewhere:10001"):
+        with pytest.warns(mobula.IgnoredWarning, match="address: without effect"):
+            mobula.init(address)
+        assert mobula.is_initialized()
+        mobula.shutdown()
+
+
+def test_init_tells_of_a_spill_directory_that_cannot_be_used(tmp_path):
+    mobula.shutdown()
+    (tmp_path / "file").write_text("")
+    for directory in (tmp_path / "file", tmp_path / "file" / "below", ""):
+        with pytest.raises(OSError, match="spill_directory cannot be used") as caught:
+            mobula.init(spill_directory=directory)
+        assert caught.value.filename == str(directory)
+    assert not mobula.is_initialized()
+
+
+@pytest.mark.parametrize("number", [0, -1, "x", 2.5])
+def test_a_graph_with_a_wrong_number_of_workers(number):
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("mobula.dask")
+    value = dask.delayed(add._function)(1)
+    for run_graph in (value.compute, value.persist):
+        with pytest.raises((TypeError, ValueError), match=r"num_workers=.*1 or more"):
+            run_graph(scheduler="mobula", num_workers=number)
 
 
 def test_the_end_of_the_session_ends_what_was_not_begun():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -11,7 +11,7 @@ import dask.callbacks
 
 from mobula import _core
 from mobula.dask import _adapter, _registry
-from mobula.dask.callbacks import _RAY, Callback, Hook, HookTable
+from mobula.dask.callbacks import _FIVE, _RAY, Callback, Hook, HookTable, check_hook
 
 __all__ = ["Observed", "is_wanted"]
 
@@ -31,7 +31,7 @@ def _listeners(
     """Find who listens, in order: Dask's five hooks of each, and Mobula's."""
     found = stack.enter_context(_registry.visible())
     if callbacks is not None:
-        listeners = _listed(callbacks)
+        listeners = _listed("callbacks", callbacks, dask.callbacks.Callback, _FIVE)
         five = [_adapter.five_hooks(it) for it in listeners]
         tables = [it._table() for it in listeners if isinstance(it, Callback)]
     else:
@@ -41,16 +41,35 @@ def _listeners(
         five = _in_order(active, found)
         tables = [it.callback._table() for it in found]
     if ray_callbacks is not None:
-        tables = [_ray_table(it) for it in _listed(ray_callbacks)]
+        listeners = _listed("ray_callbacks", ray_callbacks, Callback, tuple(_RAY))
+        tables = [_ray_table(it) for it in listeners]
     return [it for it in five if any(it)], tables
 
 
-def _listed(callbacks: Any) -> list[Any]:
-    """Make a list of what may be one callback or several of them."""
-    if isinstance(callbacks, dask.callbacks.Callback):
-        return [callbacks]
-    is_one = isinstance(callbacks, tuple) and any(callable(hook) for hook in callbacks)
-    return [callbacks] if is_one else list(callbacks)
+def _listed(name: str, callbacks: Any, kind: type, hooks: Sequence[str]) -> list[Any]:
+    """Make a list of what may be one callback or several of them, of a class or as tuples of hooks."""
+    is_hooks = isinstance(callbacks, tuple) and not any(
+        isinstance(it, (dask.callbacks.Callback, tuple)) for it in callbacks
+    )
+    is_one = isinstance(callbacks, dask.callbacks.Callback) or (is_hooks and callbacks)
+    is_several = not is_one and isinstance(callbacks, Iterable)
+    listed = list(callbacks) if is_several else [callbacks]
+    for callback in listed:
+        if isinstance(callback, kind):
+            continue
+        if not isinstance(callback, tuple):
+            raise TypeError(
+                f"{name}={callbacks!r}: it must be a {kind.__name__}, a tuple of its hooks "
+                f"({', '.join(hooks)}), or a list of those"
+            )
+        if len(callback) != len(hooks):
+            raise TypeError(
+                f"{name}={callbacks!r}: a tuple must be of {len(hooks)} hooks, "
+                f"{', '.join(hooks)}, not of {len(callback)}; None stands for no hook"
+            )
+        for hook_name, hook in zip(hooks, callback, strict=True):
+            check_hook(f"{name}: {hook_name}", hook)
+    return listed
 
 
 def _ray_table(callback: Any) -> HookTable:

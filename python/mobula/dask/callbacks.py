@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import dask.callbacks
 import dask.diagnostics.progress
@@ -36,6 +37,26 @@ _RAY = {
     "ray_postsubmit_all": "postsubmit_all",
     "ray_finish": "run_finish",
 }
+
+
+#: Dask's own hooks, in the order in which its tuples have them.
+_FIVE = ("start", "start_state", "pretask", "posttask", "finish")
+
+
+def check_hook(name: str, hook: Any) -> None:
+    """Refuse a hook that cannot be called.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a function nor ``None``.
+    """
+    if hook is not None and not callable(hook):
+        raise TypeError(f"{name}={hook!r}: a hook must be a function, or None for no hook")
+    if inspect.iscoroutinefunction(hook):
+        raise TypeError(
+            f"{name}={hook!r}: nobody would await an async function; a hook is a plain one"
+        )
 
 
 class HookTable(NamedTuple):
@@ -90,6 +111,9 @@ class Callback(dask.callbacks.Callback):
     (1, 2)
     """
 
+    #: What can be given by keyword.
+    _keywords: ClassVar[Sequence[str]] = (*_FIVE, *_HOOKS)
+
     def __init__(
         self,
         start: Hook | None = None,
@@ -106,8 +130,15 @@ class Callback(dask.callbacks.Callback):
         run_finish: Hook | None = None,
         error: Hook | None = None,
         retry: Hook | None = None,
+        **unknown: NoReturn,
     ) -> None:
-        super().__init__(start, start_state, pretask, posttask, finish)  # type: ignore[no-untyped-call]
+        for name in unknown:
+            known = ", ".join(self._keywords)
+            raise TypeError(f"{type(self).__name__} has no hook {name!r}; there are {known}")
+        five = start, start_state, pretask, posttask, finish
+        for name, hook in zip(_FIVE, five, strict=True):
+            check_hook(name, hook)
+        super().__init__(*five)  # type: ignore[no-untyped-call]
         given = (
             presubmit,
             postsubmit,
@@ -119,6 +150,7 @@ class Callback(dask.callbacks.Callback):
             run_finish,
         )
         for name, hook in zip(_HOOKS, given, strict=True):
+            check_hook(name, hook)
             if hook is not None:
                 setattr(self, f"_{name}", hook)
 
@@ -159,6 +191,7 @@ class Callback(dask.callbacks.Callback):
     def _own(self, name: str, base: type) -> Hook | None:
         """Find a hook that is not the base class's own, which does nothing."""
         hook: Hook | None = getattr(self, name, None)
+        check_hook(f"{type(self).__qualname__}.{name}", hook)
         is_empty = getattr(hook, "__func__", None) is getattr(base, name)
         return None if is_empty else hook
 
@@ -216,11 +249,13 @@ class RayDaskCallback(Callback):
 
     #: What is registered just now.
     ray_active: ClassVar[Sequence[object]] = _registry.registrations
+    _keywords = (*Callback._keywords, *_RAY)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = {name: kwargs.pop(name) for name in _RAY if name in kwargs}
         super().__init__(*args, **kwargs)
         for name, hook in given.items():
+            check_hook(name, hook)
             if hook is not None:
                 setattr(self, f"_{name}", hook)
 
