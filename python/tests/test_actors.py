@@ -1,68 +1,20 @@
-"""Actors: order, errors, ends, names; and the documentation's cache."""
+"""Actors: the order of calls, errors, names, waiting; and the documentation's cache."""
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import os
 import pickle
-import subprocess
 import sys
 import threading
 import traceback
-import weakref
+from timeit import default_timer as timer
 
 import pytest
+from remotes import Log, run
 
 import mobula
 import mobula as ray
 from mobula.exceptions import ActorDiedError, WouldDeadlockError
-
-
-@mobula.remote
-class Log:
-    """Notes what it is told, in order."""
-
-    def __init__(self, *notes):
-        self.notes = list(notes)
-
-    def note(self, note):
-        self.notes.append(note)
-        return note
-
-    def read(self):
-        return list(self.notes)
-
-    def fail(self, message):
-        raise LookupError(message)
-
-    def wait(self, event):
-        event.wait()
-
-    def thread(self):
-        return threading.get_ident()
-
-    def call(self, function, *args):
-        return function(*args)
-
-
-def run(program, code=0):
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == code, done.stderr
-    if code == 0:
-        assert done.stderr == ""
-    return done.stdout
-
-
-def ended(thread_name="mobula-actor"):
-    """How many threads there are with that name."""
-    count = 0
-    for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/comm") as name:
-            count += name.read().strip() == thread_name
-    return count
 
 
 # The documentation's, as written.
@@ -86,6 +38,48 @@ def test_the_cache_of_the_documentation():
     assert caught.value.args == ("x",)
     cache_actor.put.remote("x", None)
     assert ray.get(cache_actor.get.remote("x")) is None
+
+
+def test_the_cache_callback_of_the_documentation():
+    dask = pytest.importorskip("mobula.dask")
+    calls = []
+
+    class SimpleCacheCallback(dask.RayDaskCallback):
+        def __init__(self, cache_actor_handle, put_threshold=10):
+            self.cache_actor = cache_actor_handle
+            self.put_threshold = put_threshold
+
+        def _ray_presubmit(self, task, key, deps):
+            try:
+                return ray.get(self.cache_actor.get.remote(str(key)))
+            except KeyError:
+                return None
+
+        def _ray_pretask(self, key, object_refs):
+            start_time = timer()
+            return start_time
+
+        def _ray_posttask(self, key, result, pre_state):
+            execution_time = timer() - pre_state
+            if execution_time > self.put_threshold:
+                self.cache_actor.put.remote(str(key), result)
+
+    def inc(x):
+        calls.append(x)
+        return x + 1
+
+    graph = {("inc", number): (inc, number) for number in range(300)}
+    graph["sum"] = (sum, list(graph))
+    for workers in (1, 2):
+        calls.clear()
+        cache_actor = SimpleCacheActor.remote()
+        with SimpleCacheCallback(cache_actor, put_threshold=-1):
+            for _ in range(3):
+                assert dask.ray_dask_get(graph, "sum", num_workers=workers) == 45150
+        assert sorted(calls) == list(range(300))
+    mobula.kill(cache_actor)
+    with SimpleCacheCallback(cache_actor), pytest.raises(ActorDiedError, match="was killed"):
+        dask.ray_dask_get(graph, "sum")
 
 
 def test_the_cache_is_asked_in_the_tasks_of_a_graph():
@@ -221,74 +215,6 @@ def test_several_results_of_a_method():
     for ref in log.read.options(num_returns=2).remote():
         with pytest.raises(ValueError, match="2 results were announced, and 3 came"):
             ray.get(ref)
-
-
-def test_a_killed_actor_breaks_the_calls_that_wait():
-    begun, gate = threading.Event(), threading.Event()
-    log = Log.remote()
-
-    def hold():
-        begun.set()
-        gate.wait()
-
-    running = log.call.remote(hold)
-    begun.wait()
-    waiting = [log.note.remote(number) for number in range(10)]
-    blocked = log.note.remote(mobula.remote(gate.wait).remote())
-    mobula.kill(log)
-    for ref in [running, *waiting, blocked, log.read.remote()]:
-        with pytest.raises(ActorDiedError, match="Log was killed"):
-            ray.get(ref)
-    assert repr(log) == "ActorHandle(Log, dead)"
-    mobula.kill(log)
-    gate.set()
-
-
-def test_an_actor_ends_with_its_last_handle_after_its_calls():
-    class Thing:
-        pass
-
-    thing, gone = Thing(), threading.Event()
-    weakref.finalize(thing, gone.set)
-    gate, notes = threading.Event(), []
-    log = Log.remote(thing)
-    del thing
-    log.wait.remote(gate)
-    last = log.call.remote(notes.append, "done")
-    del log
-    assert notes == []
-    gate.set()
-    ray.get(last)
-    assert notes == ["done"]
-    assert gone.wait(30)
-
-
-def test_the_thread_of_an_actor_ends_with_it():
-    class Told:
-        def __init__(self, event):
-            self.event = event
-
-        def __del__(self):
-            self.event.set()
-
-    local = threading.local()
-    events = [threading.Event() for _ in range(20)]
-
-    def look(event):
-        local.told = Told(event)
-
-    logs = [Log.remote() for _ in events]
-    ray.get([log.call.remote(look, event) for log, event in zip(logs, events, strict=True)])
-    # What belongs to a thread stays from one call to the next.
-    assert not any(event.is_set() for event in events)
-    mobula.kill(logs[0])
-    del logs
-    assert all(event.wait(30) for event in events)
-
-
-def test_a_method_alone_keeps_its_actor():
-    note = Log.remote().note
-    assert ray.get(note.remote(1)) == 1
 
 
 def test_named_actors():
@@ -502,114 +428,6 @@ def test_thousands_of_tasks_wait_for_one_actor():
     assert ray.get([tell.remote(number) for number in range(3000)]) == list(range(3000))
 
 
-def test_async_methods_share_the_loop_of_their_actor():
-    @mobula.remote
-    class Signal:
-        def __init__(self):
-            self.event = asyncio.Event()
-            self.order = []
-
-        async def wait(self, number):
-            self.order.append(number)
-            await self.event.wait()
-            return number
-
-        async def send(self):
-            self.event.set()
-            return self.order
-
-        async def fail(self):
-            await asyncio.sleep(0)
-            raise LookupError("here")
-
-        async def thread(self):
-            return threading.get_ident()
-
-        async def ask(self, ref):
-            return await ref[0]
-
-        async def cancel(self):
-            asyncio.current_task().cancel()
-            await asyncio.sleep(0)
-
-    signal = Signal.remote()
-    waiting = [signal.wait.remote(number) for number in range(100)]
-    assert ray.wait(waiting, timeout=0) == ([], waiting)
-    assert ray.get(signal.send.remote()) == list(range(100))
-    assert ray.get(waiting) == list(range(100))
-    with pytest.raises(LookupError, match="here"):
-        ray.get(signal.fail.remote())
-    assert len(set(ray.get([signal.thread.remote() for _ in range(5)]))) == 1
-    # What would be a deadlock for other methods is none for a coroutine.
-    assert ray.get(signal.ask.remote([signal.wait.remote("own")])) == "own"
-    with pytest.raises(asyncio.CancelledError):
-        ray.get(signal.cancel.remote())
-    with pytest.raises(WouldDeadlockError):
-        ray.get(Blocking.remote().block.remote())
-    mobula.kill(ray.get_actor("blocking"))
-
-
-@mobula.remote
-class Blocking:
-    async def block(self):
-        me = Blocking.options(name="blocking").remote()
-        await me.know.remote([me])
-        return await me.wait.remote()
-
-    async def know(self, me):
-        self.me = me[0]
-
-    async def wait(self):
-        return ray.get(self.me.know.remote([None]))
-
-
-def test_the_end_of_an_async_actor():
-    @mobula.remote
-    class Waiter:
-        async def wait(self, event, notes):
-            try:
-                await asyncio.to_thread(event.wait)
-                return "done"
-            except asyncio.CancelledError:
-                notes.append("cancelled")
-                raise
-
-        async def forever(self, begun, notes):
-            begun.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                notes.set()
-
-    event, notes = threading.Event(), []
-    ref = Waiter.remote().wait.remote(event, notes)
-    event.set()
-    assert ray.get(ref) == "done"  # It came to its end, though there was no handle any more.
-    assert notes == []
-
-    begun, cancelled = threading.Event(), threading.Event()
-    waiter = Waiter.remote()
-    ref = waiter.forever.remote(begun, cancelled)
-    begun.wait()
-    mobula.kill(waiter)
-    with pytest.raises(ActorDiedError, match="killed"):
-        ray.get(ref)
-    assert cancelled.wait(30)
-
-
-def test_an_async_actor_whose_constructor_raises():
-    @mobula.remote
-    class Broken:
-        def __init__(self):
-            raise ValueError("no")
-
-        async def use(self):
-            pass
-
-    with pytest.raises(ActorDiedError, match="no"):
-        ray.get(Broken.remote().use.remote())
-
-
 def test_deep_recursion_in_a_method():
     def depth(n):
         return 0 if n == 0 else 1 + depth(n - 1)
@@ -655,140 +473,3 @@ def test_misuse_is_told():
     assert repr(Log) == "ActorClass(Log)"
     with pytest.raises(TypeError, match="missing"):
         ray.get(log.note.remote())
-
-
-def test_calls_in_thousands_from_tasks_and_threads_leave_no_threads():
-    if not os.path.isdir("/proc/self/task"):
-        pytest.skip("threads are counted by /proc")
-    for _ in range(30):
-        log = Log.remote()
-        ray.get(log.note.remote(1))
-        del log
-    mobula.shutdown()
-    assert ended() == 0
-
-
-def test_the_end_of_the_session_ends_the_actors():
-    program = """
-import threading, mobula
-from mobula.exceptions import ActorDiedError
-@mobula.remote
-class Counter:
-    def __init__(self): self.n = 0
-    def add(self):
-        self.n += 1
-        return self.n
-counter = Counter.options(name="counter").remote()
-print(mobula.get(counter.add.remote()))
-mobula.shutdown()
-try:
-    mobula.get(counter.add.remote())
-except ActorDiedError as error:
-    print(error)
-try:
-    mobula.get_actor("counter")
-except ValueError:
-    print("no name")
-print(mobula.get(Counter.remote().add.remote()))
-"""
-    assert run(program) == "1\nthe actor Counter was ended by `shutdown`\nno name\n1\n"
-
-
-@pytest.mark.parametrize("last", ["", "raise SystemExit", "mobula.shutdown()"])
-def test_the_process_ends_with_actors_at_work(last):
-    program = f"""
-import asyncio, threading, mobula
-@mobula.remote
-class Worker:
-    def work(self, begun):
-        begun.set()
-        return sum(range(1_000_000))
-@mobula.remote
-class Waiter:
-    async def wait(self, begun):
-        begun.set()
-        await asyncio.Event().wait()
-workers = [Worker.remote(), Worker.options(name="w").remote(), Waiter.remote()]
-begun = [threading.Event() for _ in workers]
-refs = [w.work.remote(b) for w, b in zip(workers[:2], begun) for _ in range(50)]
-refs.append(workers[2].wait.remote(begun[2]))
-for event in begun:
-    event.wait()
-futures = [ref.future() for ref in refs]
-print("end", flush=True)
-{last}
-"""
-    for _ in range(3):
-        assert run(program) == "end\n"
-
-
-def test_futures_hear_of_their_results_before_the_interpreter_ends():
-    program = """
-import threading, mobula
-begun, gate = threading.Event(), threading.Event()
-@mobula.remote
-def work():
-    begun.set()
-    gate.wait()
-future = work.remote().future()
-def heard(future):
-    # Longer than what is left of the process, if nobody waits for it.
-    for _ in range(10_000_000): pass
-    print(future.done(), flush=True)
-future.add_done_callback(heard)
-begun.wait()
-gate.set()
-"""
-    assert run(program) == "True\n"
-
-
-def test_an_actor_may_end_the_session():
-    program = """
-import mobula
-@mobula.remote
-class Ender:
-    def end(self):
-        mobula.shutdown()
-ender = Ender.remote()
-try:
-    mobula.get(ender.end.remote())
-except mobula.exceptions.ActorDiedError as error:
-    print(error)
-print(mobula.get(mobula.put(1)))
-"""
-    assert run(program) == "the actor Ender was ended by `shutdown`\n1\n"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_after_a_fork_actors_stay_with_the_parent():
-    program = """
-import os, warnings, mobula
-warnings.simplefilter("ignore")
-@mobula.remote
-class Counter:
-    def __init__(self): self.n = 0
-    def add(self):
-        self.n += 1
-        return self.n
-counter = Counter.options(name="counter").remote()
-print(mobula.get(counter.add.remote()), flush=True)
-child = os.fork()
-if child == 0:
-    try:
-        mobula.get(counter.add.remote())
-    except mobula.exceptions.ActorDiedError as error:
-        print(error)
-    try:
-        mobula.get_actor("counter")
-    except ValueError:
-        print("no name")
-    own = Counter.options(name="counter").remote()
-    print(mobula.get(own.add.remote()), flush=True)
-    del counter, own
-    mobula.shutdown()
-    os._exit(0)
-_, status = os.waitpid(child, 0)
-print(status, mobula.get(counter.add.remote()))
-"""
-    expected = "1\nthe actor Counter lives in the parent of this process\nno name\n1\n0 2\n"
-    assert run(program) == expected

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextvars
 import functools
 import os
-import subprocess
 import sys
 import threading
 import traceback
 import warnings
 
 import pytest
+from remotes import run
 
 import mobula
 import mobula as ray
@@ -26,15 +26,6 @@ def add(x, y=0):
 @mobula.remote
 def fail(message):
     raise LookupError(message)
-
-
-def run(program):
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
 
 
 def test_a_call_answers_a_ref_to_the_result():
@@ -502,7 +493,10 @@ def wait():
     gate.wait()
 refs = [wait.remote() for _ in range(100)]
 begun.wait()
-threading.Timer(0.2, gate.set).start()
+def open_when_ended():
+    mobula.wait(refs[-1:])  # It fails when the session ends.
+    gate.set()
+threading.Thread(target=open_when_ended).start()
 mobula.shutdown()
 failed = 0
 for ref in refs:
