@@ -49,9 +49,13 @@ handing out the results. Each run gets a graph that nobody has seen before.""",
     "work": """\
 Seconds of `.compute()`. Dask's own optimisation of the collection is part of it, for all
 subjects alike. `array` and `objects` are numpy, which mostly lets go of the GIL; the dataframes do
-less so, and `bag` never does.""",
+less so, and `bag` never does. Of `groupby` most is pandas with the GIL held, so all subjects are
+within a few percent, and which is first changes from run to run.""",
     "memory": """\
-The most memory, in MiB, that a fresh process uses to compute the work once, imports included.""",
+The most memory, in MiB, that a fresh process uses to compute the work once, imports included.
+No more arrays are alive than with Dask's threads; with one arena for all threads
+(`MALLOC_ARENA_MAX=1`) the two are within a few MiB of each other. What is above that lies in the
+arenas that the system's allocator keeps for each thread.""",
     "million": """\
 Seconds of one `get` in a fresh process, all included but the making of the task objects.
 `graph_mib` is the process's peak before the call, which is mostly those objects, and `peak_mib`
