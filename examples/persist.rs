@@ -74,6 +74,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("held: {}", held(&cluster)?);
     let mean_ref = mean_ref.clone();
     drop(refs);
+    // A run that is over lets go of its inputs in its own time.
+    while held(&cluster)? != "'mean'" {
+        std::thread::yield_now();
+    }
     println!("held after 'clean' was dropped: {}", held(&cluster)?);
 
     let offset_ref = cluster.put("offset", 10.0_f64);
@@ -84,7 +88,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         cluster.compute_blocking(&delayed(add).call((&mean, &offset)))?
     );
     drop((mean, offset));
-    // A run that is over lets go of its inputs in its own time.
     while held(&cluster)? != "nothing" {
         std::thread::yield_now();
     }
