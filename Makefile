@@ -13,7 +13,7 @@ MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 .DEFAULT_GOAL := help
 # Cargo uses all cores by itself, and the tests' verdict must be the last thing on the screen.
 .NOTPARALLEL:
-.PHONY: help demo demo-rust demo-python test test-rust test-python test-dask test-dask-versions bench bench-python lint lint-python python-environment fmt fmt-check clippy doc bench-check deny advisories msrv
+.PHONY: help demo demo-rust demo-python test test-rust test-python test-dask test-dask-processes test-dask-versions bench bench-python bench-processes lint lint-python python-environment soak fmt fmt-check clippy doc bench-check deny advisories msrv
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ test-python: python-environment lint-python ## Test the Python package, then the
 test-dask: python-environment ## Run all of Dask's own tests on Mobula and on Dask's threads.
 	$(NEWEST) python/tools/dask_suite.py --runslow
 
+test-dask-processes: python-environment ## Run Dask's own tests of collections on worker processes and on Dask's threads.
+	$(NEWEST) python/tools/dask_suite.py --workers processes delayed bag dataframe
+
 test-dask-versions: ## Test the package against the oldest, a middle and the newest Dask.
 	@for version in oldest middle newest; do \
 		$(ENVIRONMENT) --dask $$version && \
@@ -48,11 +51,18 @@ test-dask-versions: ## Test the package against the oldest, a middle and the new
 		target/python/$$version/bin/python python/tools/dask_suite.py --quick || exit 1; \
 	done
 
+soak: python-environment ## Run two thousand graphs in worker processes that are killed now and then; nothing may grow.
+	MOBULA_SOAK_RUNS=2000 $(NEWEST) -m pytest -q -c python/pyproject.toml python/tests/test_processes_soak.py
+
 bench: ## Measure the cost of a task beside the peers; writes benches/README.md and results.json.
 	$(CARGO) bench $(LOCKED) --bench overhead
 
 bench-python: python-environment ## Measure the Python package beside Dask's schedulers; writes python/benches/README.md.
 	$(NEWEST) python/benches/overhead.py
+
+bench-processes: ## Measure worker processes beside Dask's, distributed and Ray; writes python/benches/PROCESSES.md.
+	$(ENVIRONMENT) --dask bench
+	target/python/bench/bin/python python/benches/processes.py
 
 lint: fmt-check clippy deny lint-python ## Check format, lints and the dependencies' licences and sources.
 

@@ -16,8 +16,9 @@ use crate::actors::callbacks::CallbackErrors;
 use crate::actors::history::History;
 use crate::actors::store::{Links, Shelf, Store};
 use crate::actors::{
-    AsyncActor, CallbackRegistry, Close, Crew, SchedulerActor, StartWorkers, StoreActor,
-    Surroundings, WorkerEnvironment, WorkerSettings, block_on, is_arbiter_thread, is_worker_thread,
+    AsyncActor, CallbackRegistry, Close, Crew, Fleet, Processes, SchedulerActor, StartWorkers,
+    StoreActor, Surroundings, WorkerEnvironment, WorkerSettings, block_on, is_arbiter_thread,
+    is_worker_thread,
 };
 use crate::client::{CallbackGuard, Client};
 use crate::config::Config;
@@ -125,6 +126,22 @@ impl ClusterBuilder {
     #[must_use]
     pub fn environment(mut self, environment: impl WorkerEnvironment) -> Self {
         self.config.environment = Some(Arc::new(environment));
+        self
+    }
+
+    /// What the worker processes are, in which the tasks of runs can be called that are placed there
+    /// ([`Placement::Processes`](crate::Placement::Processes)). Each worker has one, which it starts when it
+    /// first needs it. By default there are none, and everything is called in the workers' threads.
+    #[must_use]
+    pub fn processes(mut self, processes: impl Processes) -> Self {
+        self.config.processes = Some(Arc::new(processes));
+        self
+    }
+
+    /// Starts the worker processes at once, and not when they are first needed.
+    #[must_use]
+    pub fn start_processes(mut self, at_once: bool) -> Self {
+        self.config.start_processes = at_once;
         self
     }
 
@@ -304,8 +321,21 @@ impl ClusterBuilder {
         let values = Shelf::new(memory, workers, disk, prices, Arc::clone(&history));
         let surroundings = Surroundings::new(self.config.environment.clone());
         let inline = self.config.inline;
-        let crew = Arc::new(Crew::new(history, surroundings, inline));
+        let fleet = self
+            .config
+            .processes
+            .clone()
+            .map(|program| Arc::new(Fleet::new(program, self.config.start_processes)));
+        let crew = Arc::new(Crew::new(history, surroundings, fleet, inline));
         let runs = Arc::clone(&crew);
+        if let Some(fleet) = crew.fleet() {
+            let crew = Arc::downgrade(&crew);
+            fleet.wakes_by(move |worker| {
+                if let Some(crew) = crew.upgrade() {
+                    crew.wake(worker);
+                }
+            });
+        }
 
         let store_address = StoreActor::start_in_arbiter(&control.handle(), {
             let (values, policy) = (Arc::clone(&values), self.config.eviction.policy());

@@ -3,9 +3,9 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use crate::actors::WorkerEnvironment;
 use crate::actors::callbacks::CallbackErrors;
 use crate::actors::history::HistorySettings;
+use crate::actors::{Processes, WorkerEnvironment};
 use crate::spill::{DiskSettings, Eviction, MemoryLimit, Thresholds};
 
 /// How a cluster is set up.
@@ -18,6 +18,10 @@ pub(crate) struct Config {
     pub(crate) inline: bool,
     /// What is around the work of a worker's thread.
     pub(crate) environment: Option<Arc<dyn WorkerEnvironment>>,
+    /// The processes in which tasks can be called.
+    pub(crate) processes: Option<Arc<dyn Processes>>,
+    /// True if those are started with the workers.
+    pub(crate) start_processes: bool,
     /// What happens when a hook fails.
     pub(crate) callback_errors: CallbackErrors,
     /// The stack of a worker's thread, in bytes: 8 MiB by default, as on the main thread. Memory is
@@ -41,6 +45,8 @@ impl Default for Config {
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
             inline: false,
             environment: None,
+            processes: None,
+            start_processes: false,
             callback_errors: CallbackErrors::default(),
             stack_size: 8 << 20,
             memory_limit: Ok(MemoryLimit::default()),

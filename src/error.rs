@@ -80,6 +80,7 @@ impl Error {
             Cause::Panic(_)
             | Cause::Hook { .. }
             | Cause::WorkerLost
+            | Cause::ProcessLost(_)
             | Cause::TimedOut { .. }
             | Cause::Lost(_) => None,
         }
@@ -167,7 +168,8 @@ impl Error {
 
     /// True if the worker of a task was lost, too often to try again.
     pub fn is_worker_lost(&self) -> bool {
-        self.failure().is_some_and(|failure| matches!(failure.cause, Cause::WorkerLost))
+        let is_lost = |cause: &Cause| matches!(cause, Cause::WorkerLost | Cause::ProcessLost(_));
+        self.failure().is_some_and(|failure| is_lost(&failure.cause))
     }
 
     /// True if a value was moved to disk, could not be read back and could not be made again.

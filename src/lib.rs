@@ -54,8 +54,11 @@
 //!    [`LogCallback`].
 //! 8. **Memory** ([`spill`]): [`MemoryLimit`] and [`Thresholds`], how much is too much; [`EvictionPolicy`], who
 //!    goes first; [`Codec`], how a type goes to the disk and comes back.
-//! 9. **How it works** ([`engine`], [`actors`]): the decisions, as a machine without clock, thread or actor,
-//!    which can be used and tested alone; and the actors that carry them out.
+//! 9. **Worker processes** ([`process`](mod@process)), on Unix: [`Processes`], what a program says of them, and
+//!    [`Placement`], which runs are called there; [`serve`](process::serve), what such a process does, and
+//!    [`Parcel`](process::Parcel), how a value gets there and back.
+//! 10. **How it works** ([`engine`], [`actors`]): the decisions, as a machine without clock, thread or actor,
+//!     which can be used and tested alone; and the actors that carry them out.
 //!
 //! The repository's `README.md` has the table of hooks and the names for those who come from Dask on Ray,
 //! `ARCHITECTURE.md` the life of a task and what holds everywhere.
@@ -70,6 +73,7 @@ pub mod engine;
 mod error;
 pub mod graph;
 mod host;
+pub mod process;
 pub mod spill;
 pub mod value;
 
@@ -78,7 +82,10 @@ pub use actors::callbacks::{
 };
 pub use actors::history::{Event, Happening};
 pub use actors::store::{ObjectError, ObjectRef, Staying, StoreStats, StoredValue};
-pub use actors::{AskError, StateRef, WorkerEnvironment, WorkerStats};
+pub use actors::{
+    AskError, PackError, Packing, Processes, Question, StateRef, Stream, WorkerEnvironment,
+    WorkerStats,
+};
 pub use client::{
     CallbackGuard, Canceller, Client, Explanation, Request, RunHandle, TaskExplanation,
     wait_blocking,
@@ -89,12 +96,13 @@ pub use diagnostics::{
     CacheCallback, CacheStats, Checkpoint, CheckpointCounts, CheckpointSummary, Durations,
     LogCallback, SimpleCacheActor, TimerCallback,
 };
-pub use engine::{Holdings, OnError, TaskState};
+pub use engine::{Holdings, OnError, Placement, TaskState};
 pub use error::Error;
 pub use graph::{
     Arg, Args, Argument, Backoff, BoxError, BoxFuture, CallError, Cause, Failure, Fingerprint,
     Func, Function, Graph, GraphError, Input, Inputs, IntoFunc, Key, Missing, Node, Outcome,
-    Outputs, Plan, Results, RetryOn, Task, TaskId, TaskOptions, Writer, WrongType, lit,
+    Outputs, Plan, ProcessEnd, ProcessExit, Results, RetryOn, Task, TaskId, TaskOptions, Writer,
+    WrongType, lit,
 };
 pub use spill::{Eviction, EvictionPolicy, MemoryLimit, Thresholds};
 pub use value::{Codec, Data, List, Opaque, Shared, Value};

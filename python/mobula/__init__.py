@@ -2,7 +2,7 @@
 
 Beside the scheduler for Dask (:mod:`mobula.dask`) there are remote functions and actors, with the names that
 they have in Ray, so that a program can say ``import mobula as ray``. Everything runs on threads of this
-process.
+process, but for the tasks of graphs that are sent to worker processes (:func:`init`).
 
 >>> import mobula
 >>> @mobula.remote
@@ -25,7 +25,7 @@ from typing import Any
 from mobula import exceptions
 from mobula._core import ActorHandle, ObjectRef, get, get_actor, is_initialized, put
 from mobula._remote import ActorClass, RemoteFunction, remote
-from mobula._session import IgnoredWarning, init, kill, shutdown, wait
+from mobula._session import IgnoredWarning, explain, init, kill, shutdown, wait
 
 __all__ = [
     "ActorClass",
@@ -34,6 +34,7 @@ __all__ = [
     "ObjectRef",
     "RemoteFunction",
     "exceptions",
+    "explain",
     "get",
     "get_actor",
     "init",

@@ -11,17 +11,29 @@ __all__ = [
     "Hooks",
     "ObjectRef",
     "Persisted",
+    "Request",
     "Result",
     "Vocabulary",
+    "WorkingCall",
     "after_fork",
     "after_fork_in_parent",
+    "ask",
+    "become_child",
     "before_fork",
     "compute",
+    "count_lent",
+    "current_caller",
     "end_actors",
     "end_aside",
+    "explain",
+    "find_handle",
+    "gather",
     "get",
     "get_actor",
+    "get_now",
     "init",
+    "is_child",
+    "is_here",
     "is_in_task",
     "is_initialized",
     "is_killed",
@@ -29,16 +41,25 @@ __all__ = [
     "look_at_calls",
     "persist",
     "put",
+    "ref_here",
     "revive_actor_handle",
+    "revive_actor_method",
     "revive_object_ref",
+    "revive_persisted",
+    "serve",
     "set_sizeof",
     "shutdown",
     "start_actor",
     "submit",
+    "take_returned",
+    "take_unheld",
     "wait",
 ]
 
 _T = TypeVar("_T")
+
+#: What stands for a handle in a pickle: the process, by number and by chance, and the handle's number.
+_Token = tuple[int, int, int]
 
 # actor_handle.rs
 
@@ -70,6 +91,7 @@ class ActorMethod:
         """The same method, with another number of results."""
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 def start_actor(
     class_: type,
@@ -99,8 +121,13 @@ def get_actor(name: str) -> ActorHandle:
 def kill(actor: ActorHandle) -> None:
     """End an actor now."""
 
-def revive_actor_handle(token: tuple[int, int, int]) -> ActorHandle:
-    """The handle that was pickled in this process."""
+def revive_actor_handle(
+    token: _Token, class_: str, methods: list[str], identity: int, /
+) -> ActorHandle:
+    """The handle that was pickled in this process; in a child of that, one that stands for it."""
+
+def revive_actor_method(handle: ActorHandle, name: str, returns: int) -> ActorMethod:
+    """The method that was pickled."""
 
 # actor_thread.rs
 
@@ -123,6 +150,40 @@ def end_actors() -> None:
 def end_aside() -> None:
     """End the threads that do things aside, at the end of the process and after the workers."""
 
+# asks.rs
+
+def become_child() -> None:
+    """Say that this process makes calls for its parent, from now on."""
+
+def ask(payload: bytes) -> bytes:
+    """Ask the parent of this process something, and wait for the answer.
+
+    The main thread makes the calls meanwhile that come.
+    """
+
+def is_child() -> bool:
+    """True in a process that makes calls for its parent."""
+
+# child/mod.rs, child/asking.rs
+
+def serve() -> str | None:
+    """Make the calls that come through standard input, a socket, until the parent wants no more.
+
+    Answers why this process could not begin, if it could not.
+    """
+
+@final
+class WorkingCall:
+    """Says, in a worker process, in which call the main thread is."""
+
+    def __call__(self) -> int | None:
+        """The number of the call; None between calls."""
+
+# caller.rs
+
+def current_caller() -> int:
+    """The number of who calls actors from this thread just now."""
+
 # clusters.rs
 
 def init(
@@ -130,8 +191,17 @@ def init(
     memory_limit: int | float | str | None = None,
     spill_directory: str | None = None,
     max_spill: int | str | None = None,
+    *,
+    kind: str | None = None,
+    preimport: list[str] | None = None,
+    shared_directory: str | None = None,
+    readonly: bool = False,
+    log_to_driver: bool = True,
 ) -> None:
     """Set up the workers and the store; without it, the first use does."""
+
+def explain(key: Any) -> str:
+    """Tell what a key's task is doing, and where tasks like it are called."""
 
 def is_initialized() -> bool:
     """True if there are workers."""
@@ -190,6 +260,17 @@ class Hooks:
 def is_in_task() -> bool:
     """True on a thread that works for a run: in a task, or in a hook of one."""
 
+# lent.rs
+
+def count_lent(numbers: Sequence[int]) -> None:
+    """Count handles that the parent of this process has lent, each as often as it is named."""
+
+def take_returned() -> list[tuple[int, int]]:
+    """By number: how often handles of the parent's are given back. Each is answered once."""
+
+def take_unheld() -> list[_Token]:
+    """The handles that the parent of this process is to be asked to hold. Each is answered once."""
+
 # object_ref.rs
 
 @final
@@ -222,8 +303,14 @@ class ObjectRef(Generic[_T]):
     def __reduce__(self) -> tuple[Any, ...]: ...
     def __class_getitem__(cls, value: Any) -> GenericAlias: ...
 
-def revive_object_ref(token: tuple[int, int, int]) -> ObjectRef[Any]:
-    """The ref that was pickled in this process."""
+def revive_object_ref(token: _Token, name: str, identity: int) -> ObjectRef[Any]:
+    """The ref that was pickled in this process; in a child of that, one that stands for it."""
+
+def ref_here(name: str, object: _T) -> ObjectRef[_T]:
+    """A ref to a value that is in this process, also in a child: what hooks are given there."""
+
+def is_here(object_ref: ObjectRef[Any]) -> bool:
+    """True if what a ref refers to is in this process, and not in its parent."""
 
 # persist.rs
 
@@ -240,15 +327,21 @@ class Persisted:
     def __dask_tokenize__(self) -> tuple[str, int, int]: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
+def revive_persisted(token: _Token, number: int, key: str) -> Persisted:
+    """The handle that was pickled in this process; in a child of that, one that stands for it."""
+
 def persist(
     vocabulary: Vocabulary,
     graph: dict[Any, Any],
     wanted: Any,
     *,
     workers: int | None = None,
+    kind: str | None = None,
     cache: Mapping[Any, Any] | None = None,
     pool: Callable[..., Any] | None = None,
     retries: dict[Any, int] | None = None,
+    time_limits: dict[Any, float] | None = None,
+    time_limit: float | None = None,
 ) -> list[Persisted]:
     """Start to run what `wanted`, a flat list of keys, needs of a graph; a handle for each."""
 
@@ -266,6 +359,26 @@ def submit(
 ) -> list[ObjectRef[Any]]:
     """Have a function called by a worker as soon as its arguments are there."""
 
+# request.rs
+
+@final
+class Request:
+    """Something that a child process has asked for, and that is done for it on a thread of this one.
+
+    It is made from the numbers of the child and of the caller in it, who calls actors in order.
+    """
+
+    def __new__(cls, child: int, caller: int) -> Request: ...
+    def call(self, function: Callable[..., _T], *arguments: Any, **keywords: Any) -> _T:
+        """Call a function for the caller."""
+
+    def abandon(self) -> None:
+        """End the waiting inside of the call, for refs and runs: nobody hears its answer."""
+
+    @property
+    def is_abandoned(self) -> bool:
+        """True if nobody hears the answer."""
+
 # run.rs
 
 def compute(
@@ -274,10 +387,13 @@ def compute(
     wanted: Any,
     *,
     workers: int | None = None,
+    kind: str | None = None,
     inline: bool = False,
     cache: Mapping[Any, Any] | None = None,
     pool: Callable[..., Any] | None = None,
     retries: dict[Any, int] | None = None,
+    time_limits: dict[Any, float] | None = None,
+    time_limit: float | None = None,
     keeps_calls: bool = False,
     raise_exception: Callable[..., Any] | None = None,
     hooks: Hooks | None = None,
@@ -288,6 +404,18 @@ def compute(
 
 def set_sizeof(function: Callable[[Any], int]) -> None:
     """Set the function that is asked for the size of an object in bytes."""
+
+# tokens.rs
+
+def find_handle(token: _Token) -> Any:
+    """The handle of this process that was pickled, if it is still there, else None."""
+
+def gather(function: Callable[..., _T], *arguments: Any) -> tuple[_T, list[tuple[int, Any]]]:
+    """Call a function that pickles for the parent or a child of this process.
+
+    With what it returns come the handles that went into the pickle, each with its number. Somebody must hold
+    them until they have arrived.
+    """
 
 # vocabulary.rs
 
@@ -344,6 +472,9 @@ def get(
     >>> mobula.get([mobula.put(1), mobula.put(2)], timeout=1)
     [1, 2]
     """
+
+def get_now(refs: list[ObjectRef[Any]]) -> list[Any] | None:
+    """The values of refs of this process if all of them are in memory, else None; it waits for nobody."""
 
 def put(object: _T) -> ObjectRef[_T]:
     """Put an object into the store.

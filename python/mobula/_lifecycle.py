@@ -8,7 +8,7 @@ import os
 # What imports it first is taken for the main thread, which must not be an actor's.
 import threading as threading
 
-from mobula import _core
+from mobula import _core, _requests
 
 __all__: list[str] = []
 
@@ -19,6 +19,7 @@ def _end() -> None:
     try:
         _core.end_actors()
         _core.shutdown()
+        _requests.end()
     finally:
         _core.end_aside()
 

@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mobula import _core
+from mobula import _core, _requests
 from mobula import _lifecycle as _lifecycle
 
-__all__ = ["IgnoredWarning", "init", "kill", "shutdown", "wait", "warn_of_ignored"]
+__all__ = ["IgnoredWarning", "explain", "init", "kill", "shutdown", "wait", "warn_of_ignored"]
 
 
 class IgnoredWarning(UserWarning):
@@ -30,7 +30,6 @@ _IGNORED_BY_INIT = frozenset(
         "job_config",
         "labels",
         "local_mode",
-        "log_to_driver",
         "logging_config",
         "logging_format",
         "logging_level",
@@ -57,6 +56,12 @@ def warn_of_ignored(names: Iterable[str], where: str, stacklevel: int) -> None:
 def init(
     num_cpus: int | str | None = None,
     *,
+    workers: str | None = None,
+    num_workers: int | None = None,
+    preimport: Sequence[str] = (),
+    readonly: bool = False,
+    shared_directory: str | os.PathLike[str] | None = None,
+    log_to_driver: bool = True,
     memory_limit: int | float | str | None = None,
     spill_directory: str | os.PathLike[str] | None = None,
     max_spill: int | str | None = None,
@@ -68,8 +73,28 @@ def init(
     Parameters
     ----------
     num_cpus
-        How many worker threads there are; by default one for each core that this process may use. An
-        address, which is Ray's first parameter (``"auto"``), has no effect.
+        How many workers there are; by default one for each core that this process may use. An address,
+        which is Ray's first parameter (``"auto"``), has no effect.
+    workers
+        Where tasks run unless a call says it: in ``"threads"`` of this process, as by default, or in
+        ``"processes"``, one for each worker, each a Python of its own. Those are started now. With
+        ``"auto"``, tasks that hold the interpreter's lock for long go to processes, the others do not.
+        Processes need Unix.
+    num_workers
+        Another name for `num_cpus`, as Dask has it.
+    preimport
+        Modules that each worker process imports when it starts, so that no task has to wait for that.
+    readonly
+        Whether the arrays that a task in a worker process gets can only be read. By default it may write
+        into them; that changes its own copy and nobody else's, and costs a page for each page written to.
+        It does not hold for arrays of less than 4 KiB, nor for a value that has stayed in the process that
+        made it.
+    shared_directory
+        Where large values lie that worker processes share, such as ``"/dev/shm"``: as files without names.
+        By default they lie in anonymous memory. Where there is no room, they lie in the directory for
+        temporary files.
+    log_to_driver
+        Whether what tasks print in worker processes is shown by this one, each line with the task's key.
     memory_limit
         What the values in memory may take: bytes, a share of the memory (``0.5``), or text
         (``"2 GiB"``, ``"50%"``, ``"none"``).
@@ -98,6 +123,14 @@ def init(
     True
     >>> mobula.init(ignore_reinit_error=True)
     >>> mobula.shutdown()
+
+    Worker processes run Python code on all cores, also if it never gives up the GIL:
+
+    >>> mobula.init(workers="processes", num_workers=2)
+    >>> import dask, mobula.dask, os
+    >>> dask.delayed(os.getpid)().compute(scheduler="mobula") == os.getpid()
+    False
+    >>> mobula.shutdown()
     """
     unknown = [name for name in ignored if name not in _IGNORED_BY_INIT and name[0] != "_"]
     if unknown:
@@ -108,26 +141,58 @@ def init(
             raise TypeError(f"num_cpus must be a whole number, 1 or more, not {num_cpus!r}")
         names.add("address")
         num_cpus = None
+    if num_workers is not None:
+        if num_cpus is not None and num_cpus != num_workers:
+            raise TypeError("num_cpus and num_workers are one thing: give one of them")
+        num_cpus = num_workers
+    if isinstance(preimport, str):
+        raise TypeError(f"preimport={preimport!r}: it must be a list of modules")
     warn_of_ignored(names, "init()", stacklevel=2)
     if ignore_reinit_error and _core.is_initialized():
         return
     directory = None if spill_directory is None else _usable(spill_directory)
-    _core.init(num_cpus, memory_limit, directory, max_spill)
+    shared = None if shared_directory is None else _usable(shared_directory, "shared_directory")
+    _core.init(
+        num_cpus,
+        memory_limit,
+        directory,
+        max_spill,
+        kind=workers,
+        preimport=list(preimport),
+        shared_directory=shared,
+        readonly=readonly,
+        log_to_driver=log_to_driver,
+    )
 
 
-def _usable(directory: str | os.PathLike[str]) -> str:
+def _usable(directory: str | os.PathLike[str], name: str = "spill_directory") -> str:
     """The path of a directory that is there and can be written to."""
     try:
         path = os.fsdecode(directory)
     except TypeError:
-        raise TypeError(f"spill_directory must be a path, not {directory!r}") from None
+        raise TypeError(f"{name} must be a path, not {directory!r}") from None
     try:
         os.makedirs(path, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        message = f"the spill_directory cannot be used: {error.strerror}"
+        message = f"the {name} cannot be used: {error.strerror}"
         raise OSError(error.errno, message, path) from error
     return path
+
+
+def explain(key: Any) -> str:
+    """Tell what the task of a key is doing right now, and where tasks with keys like it are called.
+
+    With ``workers="auto"`` it says, for all keys that begin alike, whether their tasks are called in threads
+    or in processes, and what was measured.
+
+    Examples
+    --------
+    >>> import mobula
+    >>> mobula.explain("load-1")
+    "'load-1': no run that goes on has such a task"
+    """
+    return _core.explain(key)
 
 
 def shutdown() -> None:
@@ -142,8 +207,13 @@ def shutdown() -> None:
     >>> mobula.is_initialized()
     False
     """
+    if _core.is_child():
+        raise RuntimeError(
+            "the workers are those of the parent of this process, which can end them"
+        )
     _core.end_actors()
     _core.shutdown()
+    _requests.end()
 
 
 def wait(

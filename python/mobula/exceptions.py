@@ -7,6 +7,7 @@ __all__ = [
     "ClusterClosedError",
     "GetTimeoutError",
     "MobulaError",
+    "NotPicklableError",
     "RunCancelledError",
     "TaskTimeoutError",
     "ValueLostError",
@@ -17,6 +18,10 @@ __all__ = [
 
 class MobulaError(Exception):
     """The base class of all errors that are Mobula's own."""
+
+
+class NotPicklableError(MobulaError, TypeError):
+    """A function, an argument or a result cannot go from one process to another."""
 
 
 class RunCancelledError(MobulaError):

@@ -28,7 +28,8 @@ pub(crate) type Ready<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
 fn referent(argument: &Bound<'_, PyAny>) -> Option<Referent> {
     let object_ref = argument.cast_exact::<ObjectRef>().ok()?;
-    Some(object_ref.get().referent().clone())
+    // One of the parent's is known to the parent alone, and so are its actors and remote functions.
+    object_ref.get().referent().cloned()
 }
 
 impl Arguments {
@@ -90,7 +91,7 @@ impl Arguments {
         }
         let mut values = values.iter();
         let mut fill = |argument: Bound<'py, PyAny>| {
-            if argument.is_exact_instance_of::<ObjectRef>() {
+            if referent(&argument).is_some() {
                 object_in(py, values.next().expect("there is a value for each ref"))
             } else {
                 Ok(argument)

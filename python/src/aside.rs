@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use pyo3::prelude::*;
+use send_wrapper::SendWrapper;
 
 use crate::fork::Process;
 use crate::interpreter::released;
@@ -19,6 +20,8 @@ pub(crate) static FUTURES: Aside = Aside::new("mobula-futures");
 pub(crate) static ACTORS: Aside = Aside::new("mobula-loops");
 /// Releases objects.
 pub(crate) static RELEASES: Aside = Aside::new("mobula-releaser");
+/// Tells the parent of a child process which of its handles are not needed any more.
+pub(crate) static RETURNS: Aside = Aside::new("mobula-returns");
 
 /// Something to do in the interpreter.
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
@@ -110,17 +113,18 @@ impl Aside {
     }
 }
 
+/// The thread is attached for its whole life, without the lock: to attach takes a lock of the interpreter's
+/// that a fork, up to Python 3.11, waits for in the child if it was held just then.
 fn run(jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-        let all = |py: Python<'_>| {
+    // They stay on this thread.
+    let jobs = SendWrapper::new(jobs);
+    let all = |py: Python<'_>| {
+        while let Ok(job) = released(py, || jobs.recv()) {
             job(py);
-            for job in jobs.try_iter() {
-                job(py);
-            }
-        };
-        if Python::try_attach(all).is_none() {
-            return; // The interpreter has ended.
         }
+    };
+    if Python::try_attach(all).is_none() {
+        log::debug!("the interpreter ended before a thread began");
     }
 }
 
@@ -128,14 +132,14 @@ fn run(jobs: &Receiver<Job>) {
 /// the process, after that of the workers.
 #[pyfunction]
 pub(crate) fn end_aside(py: Python<'_>) {
-    for aside in [&ACTORS, &FUTURES, &RELEASES] {
+    for aside in [&ACTORS, &FUTURES, &RELEASES, &RETURNS] {
         aside.end(py);
     }
 }
 
 /// In a child process after a fork: forgets the threads, which are not here.
 pub(crate) fn in_child() {
-    for aside in [&ACTORS, &FUTURES, &RELEASES] {
+    for aside in [&ACTORS, &FUTURES, &RELEASES, &RETURNS] {
         aside.forget();
     }
 }

@@ -6,18 +6,22 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mobula::{Client, Cluster, ClusterBuilder, MemoryLimit};
+use mobula::{Client, Cluster, ClusterBuilder, MemoryLimit, Placement};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::actors;
 use crate::aside;
+use crate::asks;
+use crate::child;
 use crate::errors;
 use crate::fork;
+use crate::ingest::name;
 use crate::interpreter::{Interpreter, released};
 use crate::numbers::{shown, whole};
 use crate::object::{self, DroppedGuard};
+use crate::processes::{ProcessSettings, Program};
 use crate::remote;
 use crate::run::wait_for;
 
@@ -66,12 +70,15 @@ impl Shared {
 }
 
 /// What `init` was told.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Settings {
     workers: Option<usize>,
     memory_limit: Option<MemoryLimit>,
     spill_directory: Option<String>,
     max_spill: Option<u64>,
+    /// Where tasks are called, unless a run says it.
+    placement: Placement,
+    processes: ProcessSettings,
 }
 
 /// A limit of memory, as it may be written.
@@ -128,12 +135,7 @@ fn wrong(name: &str, given: &Bound<'_, PyAny>, reason: &dyn Display) -> PyErr {
 }
 
 static CLUSTERS: Mutex<Clusters> = Mutex::new(Clusters {
-    settings: Settings {
-        workers: None,
-        memory_limit: None,
-        spill_directory: None,
-        max_spill: None,
-    },
+    settings: Settings::NONE,
     threads: BTreeMap::new(),
     inline: Vec::new(),
     is_initialized: false,
@@ -151,8 +153,24 @@ fn lock() -> MutexGuard<'static, Clusters> {
 }
 
 impl Settings {
-    fn builder(&self) -> ClusterBuilder {
-        let mut builder = Cluster::builder().environment(Interpreter::new()).stack_size(STACK);
+    /// Of a process that was told nothing.
+    const NONE: Self = Self {
+        workers: None,
+        memory_limit: None,
+        spill_directory: None,
+        max_spill: None,
+        placement: Placement::Threads,
+        processes: ProcessSettings::NONE,
+    };
+
+    /// For so many workers, or for the usual number.
+    fn builder(&self, workers: Option<usize>) -> ClusterBuilder {
+        let program = Program::new(self.processes.clone(), workers);
+        let mut builder = Cluster::builder()
+            .environment(Interpreter::new())
+            .processes(program)
+            .start_processes(self.placement == Placement::Processes)
+            .stack_size(STACK);
         if let Some(limit) = self.memory_limit {
             builder = builder.memory_limit(limit);
         }
@@ -162,11 +180,40 @@ impl Settings {
         if let Some(bytes) = self.max_spill {
             builder = builder.max_spill(bytes);
         }
-        if let Some(workers) = self.workers {
+        if let Some(workers) = workers.or(self.workers) {
             builder = builder.workers(workers);
         }
         builder
     }
+}
+
+/// Where tasks are called, by the name of the kind of workers.
+pub(crate) fn placement(kind: &Bound<'_, PyAny>) -> PyResult<Placement> {
+    let name = kind.cast::<PyString>().ok().and_then(|name| name.to_str().ok());
+    match name {
+        Some("threads") => Ok(Placement::Threads),
+        Some("processes") => Ok(Placement::Processes),
+        Some("auto") => Ok(Placement::Auto),
+        _ => Err(PyValueError::new_err(format!(
+            "workers={}: there are \"threads\", \"processes\" and \"auto\"",
+            shown(kind)
+        ))),
+    }
+}
+
+/// What a key's task is doing, and where tasks like it are called; in words.
+#[pyfunction]
+pub(crate) fn explain(py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<String> {
+    let cluster = threads(py, None)?;
+    let key = name(key);
+    let explained = released(py, || cluster.client().explain_blocking(&key));
+    let explained = explained.map_err(|error| errors::exception(py, &error))?;
+    Ok(explained.to_string())
+}
+
+/// Where tasks are called if a run does not say it.
+pub(crate) fn usual_placement(py: Python<'_>) -> Placement {
+    released(py, || lock().settings.placement)
 }
 
 /// A cluster with worker threads, and with as many of them as asked for.
@@ -181,10 +228,7 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
         if let Some(shared) = clusters.threads.get(&workers) {
             return Ok(shared.handle());
         }
-        let mut builder = clusters.settings.builder();
-        if let Some(workers) = workers {
-            builder = builder.workers(workers);
-        }
+        let builder = clusters.settings.builder(workers);
         let shared = Shared {
             cluster: builder.start()?,
             users: Arc::default(),
@@ -233,7 +277,7 @@ pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
             return Ok(cluster);
         }
         clusters.is_initialized = true;
-        let builder = clusters.settings.builder();
+        let builder = clusters.settings.builder(None);
         drop(clusters);
         builder.inline().start()
     });
@@ -252,14 +296,32 @@ impl Drop for Inline {
 
 /// Sets up the workers and the store; without it, the first use does. See `mobula.init`.
 #[pyfunction]
-#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None))]
+#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn init(
     py: Python<'_>,
     workers: Option<&Bound<'_, PyAny>>,
     memory_limit: Option<&Bound<'_, PyAny>>,
     spill_directory: Option<String>,
     max_spill: Option<&Bound<'_, PyAny>>,
+    kind: Option<&Bound<'_, PyAny>>,
+    preimport: Option<Vec<String>>,
+    shared_directory: Option<String>,
+    readonly: bool,
+    log_to_driver: bool,
 ) -> PyResult<()> {
+    if asks::is_child() {
+        return Err(PyRuntimeError::new_err(
+            "Mobula is running already, in the parent of this process, which alone can set it up",
+        ));
+    }
+    let placement = kind.map(placement).transpose()?.unwrap_or_default();
+    let processes = ProcessSettings {
+        preimport: preimport.unwrap_or_default(),
+        shared_directory,
+        readonly,
+        is_quiet: !log_to_driver,
+    };
     let workers = workers.map(|given| whole(given, "num_cpus", 1)).transpose()?;
     let memory_limit = memory_limit.map(self::memory_limit).transpose()?;
     let max_spill = max_spill.map(self::max_spill).transpose()?.flatten();
@@ -268,7 +330,8 @@ pub(crate) fn init(
         if clusters.is_initialized {
             return Err("Mobula is running already; call `mobula.shutdown()` before `init` again");
         }
-        let settings = Settings { workers, memory_limit, spill_directory, max_spill };
+        let settings =
+            Settings { workers, memory_limit, spill_directory, max_spill, placement, processes };
         Ok(std::mem::replace(&mut clusters.settings, settings))
     });
     let old = old.map_err(PyRuntimeError::new_err)?;
@@ -279,7 +342,8 @@ pub(crate) fn init(
 /// True if there are workers.
 #[pyfunction]
 pub(crate) fn is_initialized(py: Python<'_>) -> bool {
-    released(py, || lock().is_initialized)
+    // There are those of the parent, of which this process is one.
+    asks::is_child() || released(py, || lock().is_initialized)
 }
 
 /// Cancels what runs, waits for the tasks that are running, and ends all workers. A signal ends the
@@ -290,7 +354,7 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
         let mut clusters = lock();
         let threads = std::mem::take(&mut clusters.threads);
         let inline = std::mem::take(&mut clusters.inline);
-        clusters.settings = Settings::default();
+        clusters.settings = Settings::NONE;
         clusters.is_initialized = false;
         (threads, inline)
     });
@@ -337,6 +401,8 @@ pub(crate) fn after_fork_in_parent() {
 #[pyfunction]
 pub(crate) fn after_fork() {
     fork::in_child();
+    asks::in_child();
+    child::forget_parent();
     actors::in_child();
     aside::in_child();
     remote::in_child();

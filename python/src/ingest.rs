@@ -5,6 +5,7 @@
 //! every key that Dask takes is one here; the crate's keys are names for messages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mobula::{Arg, Argument, Func, Graph, Key, Node, TaskOptions, Writer};
 use pyo3::exceptions::{PyKeyError, PyRecursionError};
@@ -35,6 +36,8 @@ pub(crate) struct Source<'a, 'py> {
     pub(crate) cache: Option<&'a Bound<'py, PyAny>>,
     /// By key: how often a task may be tried again.
     pub(crate) retries: Option<&'a Bound<'py, PyDict>>,
+    /// By key: how many seconds an attempt of a task may take.
+    pub(crate) time_limits: Option<&'a Bound<'py, PyDict>>,
     pub(crate) shared: &'a Arc<Shared>,
     /// True if other names of keys count as tasks: somebody looks on who expects them.
     pub(crate) runs_aliases: bool,
@@ -209,14 +212,25 @@ impl<'py> Walk<'_, 'py> {
         call: Call,
         inputs: &[Node],
     ) -> PyResult<()> {
-        let task = PyTask { call, shared: Arc::clone(self.source.shared) };
+        let shared = Arc::clone(self.source.shared);
+        let wants_key = shared.hooks.is_some();
+        let key_of = wants_key.then(|| key.clone().unbind());
+        let task = PyTask { call, shared, key: key_of };
         self.ingested.graph.define(node, Written(task, inputs));
-        if let Some(retries) = self.source.retries
-            && let Some(retries) = retries.get_item(key)?
-        {
-            let options = TaskOptions::new().retries(retries.extract()?);
-            self.ingested.graph.set_options(node, options);
+        let of_key =
+            |said: Option<&Bound<'py, PyDict>>| said.map_or(Ok(None), |said| said.get_item(key));
+        let (retries, limit) = (of_key(self.source.retries)?, of_key(self.source.time_limits)?);
+        if retries.is_none() && limit.is_none() {
+            return Ok(());
         }
+        let mut options = TaskOptions::new();
+        if let Some(retries) = retries {
+            options = options.retries(retries.extract()?);
+        }
+        if let Some(limit) = limit {
+            options = options.time_limit(Duration::from_secs_f64(limit.extract()?));
+        }
+        self.ingested.graph.set_options(node, options);
         Ok(())
     }
 
@@ -271,7 +285,7 @@ impl<'py> Walk<'_, 'py> {
             && let Ok(argument) = arguments.get_item(0)
             && let Ok(persisted) = argument.cast_exact::<Persisted>()
         {
-            return self.define(key, node, Call::Fetch(persisted.get().clone()), &[]);
+            return self.define(key, node, Call::Fetch(persisted.get().stored().clone()), &[]);
         }
         let mut is_plain = true;
         for argument in arguments.iter() {

@@ -11,7 +11,9 @@ mod actor_thread;
 mod actors;
 mod arguments;
 mod aside;
+mod asks;
 mod caller;
+mod child;
 mod clusters;
 mod context;
 mod errors;
@@ -19,16 +21,20 @@ mod fork;
 mod hooks;
 mod ingest;
 mod interpreter;
+mod lent;
 mod mailroom;
 mod numbers;
 mod object;
 mod object_ref;
+mod packing;
 mod persist;
 mod pickle;
+mod processes;
 mod promise;
 mod queue;
 mod referent;
 mod remote;
+mod request;
 mod run;
 mod size;
 mod task;
@@ -40,7 +46,8 @@ mod waiting;
 mod _core {
     #[pymodule_export]
     use crate::actor_handle::{
-        ActorHandle, ActorMethod, get_actor, kill, revive_actor_handle, start_actor,
+        ActorHandle, ActorMethod, get_actor, kill, revive_actor_handle, revive_actor_method,
+        start_actor,
     };
     #[pymodule_export]
     use crate::actor_thread::{is_killed, look_at_calls};
@@ -49,25 +56,37 @@ mod _core {
     #[pymodule_export]
     use crate::aside::end_aside;
     #[pymodule_export]
+    use crate::asks::{become_child, is_child};
+    #[pymodule_export]
+    use crate::caller::current_caller;
+    #[pymodule_export]
+    use crate::child::{WorkingCall, ask, serve};
+    #[pymodule_export]
     use crate::clusters::{
-        after_fork, after_fork_in_parent, before_fork, init, is_initialized, shutdown,
+        after_fork, after_fork_in_parent, before_fork, explain, init, is_initialized, shutdown,
     };
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
     #[pymodule_export]
     use crate::interpreter::is_in_task;
     #[pymodule_export]
-    use crate::object_ref::{ObjectRef, revive_object_ref};
+    use crate::lent::{count_lent, take_returned, take_unheld};
     #[pymodule_export]
-    use crate::persist::{Persisted, persist};
+    use crate::object_ref::{ObjectRef, is_here, ref_here, revive_object_ref};
+    #[pymodule_export]
+    use crate::persist::{Persisted, persist, revive_persisted};
     #[pymodule_export]
     use crate::remote::submit;
+    #[pymodule_export]
+    use crate::request::Request;
     #[pymodule_export]
     use crate::run::compute;
     #[pymodule_export]
     use crate::size::set_sizeof;
     #[pymodule_export]
+    use crate::tokens::{find_handle, gather};
+    #[pymodule_export]
     use crate::vocabulary::Vocabulary;
     #[pymodule_export]
-    use crate::waiting::{get, put, wait};
+    use crate::waiting::{get, get_now, put, wait};
 }

@@ -7,9 +7,10 @@
 //! that does nothing else.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mobula::Value;
+use mobula::process::Parcel;
 use mobula::value::Codec;
 use pyo3::prelude::*;
 
@@ -18,7 +19,12 @@ use crate::{aside, interpreter, pickle, size};
 /// A Python object that tasks hand to each other.
 ///
 /// The object is there until the value is dropped.
-pub(crate) struct Object(Option<Py<PyAny>>);
+pub(crate) struct Object {
+    /// Only `drop` takes it.
+    object: Option<Py<PyAny>>,
+    /// The same for worker processes; made when the first one needs it.
+    parcel: OnceLock<Arc<Parcel>>,
+}
 
 thread_local! {
     /// What was dropped on this worker's thread since its last call.
@@ -38,7 +44,19 @@ pub(crate) fn lock_dropped() -> DroppedGuard {
 
 impl Object {
     pub(crate) fn new(object: Py<PyAny>) -> Self {
-        Self(Some(object))
+        Self { object: Some(object), parcel: OnceLock::new() }
+    }
+
+    /// The object for worker processes; `pack` makes it the first time.
+    pub(crate) fn parcel(
+        &self,
+        pack: impl FnOnce(&Py<PyAny>) -> PyResult<Parcel>,
+    ) -> PyResult<Arc<Parcel>> {
+        if let Some(parcel) = self.parcel.get() {
+            return Ok(Arc::clone(parcel));
+        }
+        let parcel = Arc::new(pack(self.get())?);
+        Ok(Arc::clone(self.parcel.get_or_init(|| parcel)))
     }
 
     /// The object as a value, with the size that it says it has.
@@ -57,13 +75,13 @@ impl Object {
     }
 
     pub(crate) fn get(&self) -> &Py<PyAny> {
-        self.0.as_ref().expect("only `drop` takes the object")
+        self.object.as_ref().expect("only `drop` takes the object")
     }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
-        let Some(object) = self.0.take() else { return };
+        let Some(object) = self.object.take() else { return };
         if interpreter::is_in_spell() {
             // Without the list the thread is ending, and the object stays.
             let put = DROPPED_HERE.try_with(|list| match list.try_borrow_mut() {
@@ -117,9 +135,15 @@ pub(crate) fn release_here(_: Python<'_>) {
 }
 
 /// Releases what was dropped where the interpreter was not.
-pub(crate) fn release_elsewhere(_: Python<'_>) {
+pub(crate) fn release_elsewhere(py: Python<'_>) {
     loop {
-        let dropped = std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner));
+        let dropped = match DROPPED.try_lock() {
+            Ok(mut dropped) => std::mem::take(&mut *dropped),
+            // Who forks has it, and may wait for the interpreter.
+            Err(_) => interpreter::released(py, || {
+                std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner))
+            }),
+        };
         if dropped.is_empty() {
             return;
         }

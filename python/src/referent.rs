@@ -4,11 +4,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use mobula::Value;
+use mobula::process::{Parcel, Stayed};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::actor_state::ActorState;
 use crate::object::Object;
+use crate::packing;
 use crate::promise::{Broken, Given, Needs, Promise};
 
 /// A value that is there or will be.
@@ -159,9 +161,18 @@ impl Hash for Referent {
 
 /// The Python object that a value is.
 pub(crate) fn object_in<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    let object = value.downcast_ref::<Object>().ok_or_else(|| {
-        let message = format!("a value of type {} is no Python object", value.type_name());
-        PyTypeError::new_err(message)
-    })?;
-    Ok(object.get().bind(py).clone())
+    if let Some(object) = value.downcast_ref::<Object>() {
+        return Ok(object.get().bind(py).clone());
+    }
+    if let Some(parcel) = value.downcast_ref::<Parcel>() {
+        return packing::object_of(py, parcel);
+    }
+    let message = match value.downcast_ref::<Stayed>() {
+        Some(stayed) => format!(
+            "a value cannot leave its worker process: {}",
+            stayed.reason().unwrap_or("it is needed there")
+        ),
+        None => format!("a value of type {} is no Python object", value.type_name()),
+    };
+    Err(PyTypeError::new_err(message))
 }

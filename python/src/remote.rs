@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::actor_state::ActorState;
 use crate::arguments::Arguments;
+use crate::asks;
 use crate::caller::Caller;
 use crate::clusters;
 use crate::context::Context;
@@ -60,16 +61,24 @@ struct Task {
 #[pyfunction]
 #[pyo3(signature = (function, arguments, named, *, name, num_returns, max_retries, retried))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
-pub(crate) fn submit(
-    py: Python<'_>,
+pub(crate) fn submit<'py>(
+    py: Python<'py>,
     function: Py<PyAny>,
-    arguments: Bound<'_, PyTuple>,
-    named: Option<Bound<'_, PyDict>>,
+    arguments: Bound<'py, PyTuple>,
+    named: Option<Bound<'py, PyDict>>,
     name: &str,
     num_returns: usize,
     max_retries: u32,
     retried: Option<Py<PyTuple>>,
-) -> PyResult<Vec<ObjectRef>> {
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(parent) = asks::parent(py)? {
+        let options = PyDict::new(py);
+        options.set_item("name", name)?;
+        options.set_item("num_returns", num_returns)?;
+        options.set_item("max_retries", max_retries)?;
+        options.set_item("retried", retried)?;
+        return parent.call_method1("submit", (function, arguments, named, options));
+    }
     let cluster = clusters::threads(py, None)?;
     let arguments = Arguments::new(arguments, named);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -100,7 +109,8 @@ pub(crate) fn submit(
         is_nested: is_worker() || ActorState::current().is_some(),
     };
     call.when_ready();
-    Ok(promises.into_iter().map(|promise| ObjectRef::to(Referent::Promised(promise))).collect())
+    let refs = promises.into_iter().map(|promise| ObjectRef::to(Referent::Promised(promise)));
+    refs.collect::<Vec<_>>().into_pyobject(py)
 }
 
 impl Call {

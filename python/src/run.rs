@@ -3,12 +3,14 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as PollContext, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use mobula::{Callback, Client, Error, Node, Outputs, Plan, Results, RunHandle};
+use mobula::{
+    Callback, Canceller, Error, Node, Outputs, Placement, Plan, Request, Results, RunHandle,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -21,6 +23,7 @@ use crate::interpreter::{is_worker, released};
 use crate::numbers::whole;
 use crate::object;
 use crate::referent::object_in;
+use crate::request::look_up;
 use crate::task::{self, Shared};
 use crate::vocabulary::Vocabulary;
 
@@ -34,9 +37,12 @@ pub(crate) struct Order<'a, 'py> {
     pub(crate) wanted: &'a Bound<'py, PyAny>,
     pub(crate) cache: Option<&'a Bound<'py, PyAny>>,
     pub(crate) retries: Option<&'a Bound<'py, PyDict>>,
+    pub(crate) time_limits: Option<&'a Bound<'py, PyDict>>,
     pub(crate) pool: Option<Py<PyAny>>,
     pub(crate) keeps_calls: bool,
     pub(crate) runs_aliases: bool,
+    /// The hooks around tasks that run in worker processes.
+    pub(crate) hooks: Option<Py<PyList>>,
 }
 
 /// A graph that was read and ordered.
@@ -56,12 +62,16 @@ impl Order<'_, '_> {
             pool: self.pool,
             reference: self.vocabulary.reference.clone_ref(py).into_any(),
             keeps_calls: self.keeps_calls,
+            hooks: self.hooks,
+            definitions: OnceLock::new(),
+            releases: OnceLock::new(),
         });
         let source = Source {
             vocabulary: self.vocabulary,
             graph: self.graph,
             cache: self.cache,
             retries: self.retries,
+            time_limits: self.time_limits,
             shared: &shared,
             runs_aliases: self.runs_aliases,
         };
@@ -75,7 +85,7 @@ impl Order<'_, '_> {
 
 /// Runs what `wanted` needs of `graph`, and answers its values in the same shape, lists as tuples.
 #[pyfunction]
-#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, inline=false, cache=None, pool=None, retries=None, keeps_calls=false, raise_exception=None, hooks=None))]
+#[pyo3(signature = (vocabulary, graph, wanted, *, workers=None, kind=None, inline=false, cache=None, pool=None, retries=None, time_limits=None, time_limit=None, keeps_calls=false, raise_exception=None, hooks=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn compute<'py>(
     py: Python<'py>,
@@ -83,20 +93,44 @@ pub(crate) fn compute<'py>(
     graph: &Bound<'py, PyDict>,
     wanted: &Bound<'py, PyAny>,
     workers: Option<&Bound<'py, PyAny>>,
+    kind: Option<&Bound<'py, PyAny>>,
     inline: bool,
     cache: Option<&Bound<'py, PyAny>>,
     pool: Option<Py<PyAny>>,
     retries: Option<&Bound<'py, PyDict>>,
+    time_limits: Option<&Bound<'py, PyDict>>,
+    time_limit: Option<f64>,
     keeps_calls: bool,
     raise_exception: Option<&Bound<'py, PyAny>>,
     hooks: Option<&Hooks>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let runs_aliases = hooks.is_some_and(Hooks::are_dasks);
     let workers = workers.map(|given| whole(given, "num_workers", 1)).transpose()?;
-    let order =
-        Order { vocabulary, graph, wanted, cache, retries, pool, keeps_calls, runs_aliases };
+    let placement = match kind {
+        Some(kind) => clusters::placement(kind)?,
+        // A pool is where the tasks run.
+        None if pool.is_some() => Placement::Threads,
+        None => clusters::usual_placement(py),
+    };
+    // Where a task is called must be known to whoever calls the hooks around it.
+    let has_hooks = hooks.is_some() && placement == Placement::Auto;
+    let placement = if has_hooks { Placement::Threads } else { placement };
+    let around = hooks.filter(|_| placement != Placement::Threads);
+    let around = around.and_then(|hooks| hooks.around(py).transpose()).transpose()?;
+    let order = Order {
+        vocabulary,
+        graph,
+        wanted,
+        cache,
+        retries,
+        time_limits,
+        pool,
+        keeps_calls,
+        runs_aliases,
+        hooks: around,
+    };
     let planned = order.plan(py)?;
-    let hooks = hooks.map(|hooks| hooks.of_run(py, &planned, graph)).transpose()?;
+    let hooks = hooks.map(|hooks| hooks.of_run(py, &planned, graph, placement)).transpose()?;
     let hooks = hooks.as_deref();
     // Where the workers wait for this thread, they can do nothing else for it.
     let inline = inline
@@ -105,10 +139,15 @@ pub(crate) fn compute<'py>(
     let listener = Listener { raise_exception, hooks };
     let answer = if inline {
         let cluster = clusters::inline(py)?;
-        run(py, cluster.client(), &planned.plan, true, &listener)
+        let request = cluster.client().request();
+        run(py, request, &planned.plan, true, &listener)
     } else {
         let cluster = clusters::threads(py, workers)?;
-        run(py, cluster.client(), &planned.plan, false, &listener)
+        let mut request = cluster.client().request().placement(placement);
+        if let Some(limit) = time_limit {
+            request = request.task_time_limit(Duration::from_secs_f64(limit));
+        }
+        run(py, request, &planned.plan, false, &listener)
     };
     let values = answer.and_then(|results| objects(py, &results));
     drop(planned);
@@ -124,14 +163,14 @@ struct Listener<'a, 'py> {
 
 fn run(
     py: Python<'_>,
-    client: &Client,
+    request: Request,
     plan: &Arc<Plan>,
     inline: bool,
     listener: &Listener<'_, '_>,
 ) -> PyResult<Results> {
     let hooks = listener.hooks;
     let callbacks = hooks.map(|hooks| Arc::clone(hooks) as Arc<dyn Callback>);
-    let handle = client.run_with(Arc::clone(plan), callbacks.into_iter().collect());
+    let handle = request.shared_callbacks(callbacks).run(Arc::clone(plan));
     let answer = if inline || is_worker() {
         released(py, || handle.wait())
     } else {
@@ -180,7 +219,21 @@ fn wait(
     hooks: Option<&Arc<PythonHooks>>,
 ) -> PyResult<Result<Results, Error>> {
     let canceller = handle.canceller();
-    wait_reading(py, handle, hooks).inspect_err(|_| canceller.cancel())
+    wait_reading(py, handle, hooks).map_err(|error| {
+        canceller.cancel();
+        break_off(py, &canceller).err().unwrap_or(error)
+    })
+}
+
+/// Waits until the calls of a cancelled run have come to their end in worker processes, where they are
+/// interrupted; another signal ends those processes.
+fn break_off(py: Python<'_>, canceller: &Canceller) -> PyResult<()> {
+    const LOOK: Duration = Duration::from_millis(5);
+    while canceller.calls_left() > 0 {
+        released(py, || std::thread::park_timeout(LOOK));
+        py.check_signals().inspect_err(|_| canceller.kill())?;
+    }
+    Ok(())
 }
 
 /// Waits for a future without the interpreter's lock, and looks at signals now and then.
@@ -205,7 +258,7 @@ where
         if let Some(answer) = released(py, || poll_for(future.as_mut(), SIGNALS, is_called)) {
             return Ok(answer);
         }
-        py.check_signals()?;
+        look_up(py)?;
         if let Some(hooks) = hooks {
             hooks.read_mail(py)?;
         }

@@ -4,16 +4,21 @@
 //! and the function is called directly; Dask's own task objects are not called. So a traceback begins
 //! with the user's function.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use mobula::{CallError, Function, Input, Outcome};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyTuple};
 
+use crate::aside;
 use crate::context::Context;
 use crate::errors::TaskError;
+use crate::interpreter::is_in_spell;
 use crate::object::{self, Object};
-use crate::persist::Persisted;
+use crate::packing::Definitions;
+use crate::persist::Stored;
 use crate::referent::object_in;
 
 /// What the tasks of one run have in common.
@@ -25,11 +30,21 @@ pub(crate) struct Shared {
     pub(crate) reference: Py<PyAny>,
     /// True if an error brings its call along, to be repeated where it can be looked at.
     pub(crate) keeps_calls: bool,
+    /// The hooks around the tasks, for those that run in worker processes: a list of the name of each callback,
+    /// its `task_start` and its `task_end`.
+    pub(crate) hooks: Option<Py<PyList>>,
+    /// What is known to worker processes by number; made when it is first needed.
+    pub(crate) definitions: OnceLock<Definitions>,
+    /// The last field, there with the definitions.
+    pub(crate) releases: OnceLock<Releases>,
 }
 
 /// A call, with what is known of it before the run.
 pub(crate) struct PyTask {
     pub(crate) call: Call,
+    /// The key as Python has it, if hooks in a worker process want to hear it.
+    pub(crate) key: Option<Py<PyAny>>,
+    /// The last field: it is dropped behind the others.
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -44,7 +59,7 @@ pub(crate) enum Call {
     /// The value of another task under a name of its own.
     Same,
     /// A value that was persisted.
-    Fetch(Persisted),
+    Fetch(Stored),
 }
 
 /// A call whose arguments are put together from parts.
@@ -143,6 +158,18 @@ impl Part {
 }
 
 impl PyTask {
+    /// True if the call can be made in a worker process.
+    pub(crate) fn can_go_elsewhere(&self) -> bool {
+        let is_call = !matches!(self.call, Call::Same | Call::Fetch(_));
+        is_call && self.shared.pool.is_none()
+    }
+
+    /// The key as Python has it, for hooks.
+    pub(crate) fn key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let key = self.key.as_ref().map(|key| key.bind(py).clone());
+        key.ok_or_else(|| PyRuntimeError::new_err("a task with hooks has its key"))
+    }
+
     fn evaluate<'py>(&self, py: Python<'py>, inputs: &[Input<'_>]) -> PyResult<Bound<'py, PyAny>> {
         let mut values = Values { py, left: inputs.iter() };
         let ready = match &self.call {
@@ -187,7 +214,32 @@ impl PyTask {
     }
 }
 
+/// Has released what was dropped without the interpreter's lock, when this is dropped behind it.
+///
+/// Who waits for worker processes does not hold the lock, and what is dropped then would stay until somebody
+/// takes it next.
+pub(crate) struct Releases;
+
+impl Drop for Releases {
+    fn drop(&mut self) {
+        if !is_in_spell() {
+            aside::RELEASES.put(object::release_elsewhere);
+        }
+    }
+}
+
 impl Shared {
+    /// What is known to worker processes by number.
+    pub(crate) fn definitions(&self, py: Python<'_>) -> PyResult<&Definitions> {
+        if let Some(definitions) = self.definitions.get() {
+            return Ok(definitions);
+        }
+        let hooks = self.hooks.as_ref().map(|hooks| hooks.bind(py));
+        let definitions = Definitions::new(py, hooks)?;
+        self.releases.get_or_init(|| Releases);
+        Ok(self.definitions.get_or_init(|| definitions))
+    }
+
     fn call<'py>(&self, ready: Ready<'py>) -> PyResult<Bound<'py, PyAny>> {
         let Ready { function, arguments, keywords } = ready;
         let Some(pool) = &self.pool else {
@@ -210,6 +262,10 @@ impl Function for PyTask {
 
     fn holds_values(&self) -> bool {
         matches!(self.call, Call::Fetch(_))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        self.can_go_elsewhere().then_some(self)
     }
 
     fn call(&self, inputs: &mut [Input<'_>]) -> Result<Outcome, CallError> {
@@ -292,6 +348,6 @@ pub(crate) fn repeat(
     inputs: &[mobula::Value],
 ) -> PyResult<Py<PyAny>> {
     let inputs: Vec<Input<'_>> = inputs.iter().map(Input::Shared).collect();
-    let task = PyTask { call, shared };
+    let task = PyTask { call, shared, key: None };
     task.evaluate(py, &inputs).map(Bound::unbind)
 }

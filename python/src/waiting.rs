@@ -23,7 +23,8 @@ use crate::object::Object;
 use crate::object_ref::ObjectRef;
 use crate::promise::{Broken, Needs};
 use crate::referent::{Condition, Referent, object_in};
-use crate::{clusters, errors, object};
+use crate::request::look_up;
+use crate::{asks, clusters, errors, object};
 
 /// How long a signal may go unnoticed.
 const SIGNALS: Duration = Duration::from_millis(50);
@@ -87,7 +88,7 @@ where
         if deadline.left() == Some(Duration::ZERO) {
             return Ok(None);
         }
-        py.check_signals()?;
+        look_up(py)?;
     }
 }
 
@@ -186,18 +187,21 @@ pub(crate) fn get_while<'py>(
     object_ref: &Bound<'py, PyAny>,
     is_wanted: impl Fn() -> bool + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
-    get_one(object_ref.py(), object_ref, Deadline(None), is_wanted)
+    let py = object_ref.py();
+    match ref_of(object_ref)?.get().referent() {
+        Some(referent) => get_one(py, referent, Deadline(None), is_wanted),
+        None => get(object_ref, None),
+    }
 }
 
-/// Waits for one value.
+/// Waits for one value of this process.
 fn get_one<'py>(
     py: Python<'py>,
-    object_ref: &Bound<'py, PyAny>,
+    referent: &Referent,
     deadline: Deadline,
     is_wanted: impl Fn() -> bool + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let referent = referent_of(object_ref)?;
-    refuse_out_of_reach(py, &referent)?;
+    refuse_out_of_reach(py, referent)?;
     let mut value = Box::pin(referent.fetch());
     let mut fetched = Box::pin(poll_fn(|context| match value.as_mut().poll(context) {
         // A worker that waits looks around all the time.
@@ -209,7 +213,7 @@ fn get_one<'py>(
     let value = if let Poll::Ready(value) = at_once {
         Some(value)
     } else {
-        let _waits = announce(py, &referent)?;
+        let _waits = announce(py, referent)?;
         let needs = || referent.needs_at_last(|_| false);
         wait_until(py, fetched, deadline, needs)?
     };
@@ -223,12 +227,11 @@ fn get_one<'py>(
     }
 }
 
-fn referent_of(object_ref: &Bound<'_, PyAny>) -> PyResult<Referent> {
-    if let Ok(object_ref) = object_ref.cast::<ObjectRef>() {
-        return Ok(object_ref.get().referent().clone());
-    }
-    let class = object_ref.get_type();
-    Err(PyTypeError::new_err(format!("an ObjectRef is expected here, not an object of {class}")))
+fn ref_of<'a, 'py>(object: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, ObjectRef>> {
+    object.cast::<ObjectRef>().map_err(|_| {
+        let class = object.get_type();
+        PyTypeError::new_err(format!("an ObjectRef is expected here, not an object of {class}"))
+    })
 }
 
 /// The value of a ref, or the values of a list of them; see the stub.
@@ -240,15 +243,45 @@ pub(crate) fn get<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = refs.py();
     let deadline = Deadline::after(timeout)?;
-    if !refs.is_instance_of::<PyList>() && !refs.is_instance_of::<PyTuple>() {
-        return get_one(py, refs, deadline, || true);
+    let are_many = refs.is_instance_of::<PyList>() || refs.is_instance_of::<PyTuple>();
+    let all =
+        if are_many { refs.try_iter()?.collect::<PyResult<Vec<_>>>()? } else { vec![refs.clone()] };
+    let all = all.iter().map(ref_of).collect::<PyResult<Vec<_>>>()?;
+    let in_parent: Vec<_> = all.iter().filter(|one| one.get().referent().is_none()).collect();
+    let mut fetched = if in_parent.is_empty() {
+        None
+    } else {
+        // All at once, before the others: those are there.
+        Some(asks::session(py)?.call_method1("get", (in_parent, timeout))?.try_iter()?)
+    };
+    let mut value = |one: &Bound<'py, ObjectRef>| {
+        if let Some(referent) = one.get().referent() {
+            return get_one(py, referent, deadline, || true);
+        }
+        let next = fetched.as_mut().and_then(Iterator::next);
+        next.expect("the parent answers a value for each ref")
+    };
+    if let ([one], false) = (&*all, are_many) {
+        return value(one);
     }
-    let all = refs.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-    for one in &all {
-        referent_of(one)?;
+    let values = all.into_iter().map(value).collect::<PyResult<Vec<_>>>()?;
+    Ok(PyList::new(py, values)?.into_any())
+}
+
+/// The values of refs of this process if all of them are in memory, else nothing; it waits for nobody.
+#[pyfunction]
+pub(crate) fn get_now<'py>(refs: &Bound<'py, PyList>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    let mut values = Vec::with_capacity(refs.len());
+    for one in refs.iter() {
+        let Some(referent) = ref_of(&one)?.get().referent().cloned() else { return Ok(None) };
+        let mut fetched = Box::pin(referent.fetch());
+        match fetched.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => return Ok(None),
+            Poll::Ready(Ok(value)) => values.push(object_in(refs.py(), &value)?),
+            Poll::Ready(Err(broken)) => return Err(broken.to_raise(refs.py())),
+        }
     }
-    let values = all.iter().map(|one| get_one(py, one, deadline, || true));
-    Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
+    Ok(Some(values))
 }
 
 /// Splits refs in those whose value is there and the others; see the stub.
@@ -262,30 +295,37 @@ pub(crate) fn wait<'py>(
     let py = refs.py();
     let deadline = Deadline::after(timeout)?;
     let all = refs.iter().collect::<Vec<_>>();
-    let referents = all.iter().map(referent_of).collect::<PyResult<Vec<_>>>()?;
+    let object_refs = all.iter().map(ref_of).collect::<PyResult<Vec<_>>>()?;
     let num_returns = num_returns.map_or(Ok(1), |given| whole(given, "num_returns", 1))?;
-    if referents.is_empty() {
+    if all.is_empty() {
         return Ok((PyList::empty(py), PyList::empty(py)));
     }
-    if num_returns > referents.len() {
+    if num_returns > all.len() {
         let message = format!(
             "num_returns must be {} at most, the number of refs, not {num_returns}",
-            referents.len()
+            all.len()
         );
         return Err(PyValueError::new_err(message));
     }
     #[expect(clippy::mutable_key_type, reason = "what is hashed never changes")]
-    let distinct: HashSet<&Referent> = referents.iter().collect();
-    if distinct.len() < referents.len() {
+    let distinct: HashSet<&ObjectRef> = object_refs.iter().map(|one| one.get()).collect();
+    if distinct.len() < all.len() {
         return Err(PyValueError::new_err("the refs must be different from each other"));
     }
-    let is_there = |referent: &Referent| referent.condition() != Condition::Pending;
-    if referents.iter().filter(|referent| is_there(referent)).count() < num_returns {
-        wait_for_some(py, &referents, num_returns, deadline)?;
-    }
+    let referents: Vec<_> = object_refs.iter().filter_map(|one| one.get().referent()).collect();
+    let is_there = if referents.len() < all.len() {
+        let flags = asks::session(py)?.call_method1("wait", (refs, num_returns, timeout))?;
+        flags.extract::<Vec<bool>>()?
+    } else {
+        let is_there = |referent: &Referent| referent.condition() != Condition::Pending;
+        if referents.iter().filter(|referent| is_there(referent)).count() < num_returns {
+            wait_for_some(py, &referents, num_returns, deadline)?;
+        }
+        referents.into_iter().map(is_there).collect()
+    };
     let (mut ready, mut others) = (Vec::new(), Vec::new());
-    for (object_ref, referent) in all.into_iter().zip(&referents) {
-        let is_ready = ready.len() < num_returns && is_there(referent);
+    for (object_ref, is_there) in all.iter().zip(is_there) {
+        let is_ready = ready.len() < num_returns && is_there;
         if is_ready { ready.push(object_ref) } else { others.push(object_ref) }
     }
     Ok((PyList::new(py, ready)?, PyList::new(py, others)?))
@@ -293,7 +333,7 @@ pub(crate) fn wait<'py>(
 
 fn wait_for_some(
     py: Python<'_>,
-    referents: &[Referent],
+    referents: &[&Referent],
     number: usize,
     deadline: Deadline,
 ) -> PyResult<()> {
@@ -301,7 +341,7 @@ fn wait_for_some(
         refuse_out_of_reach(py, referent)?;
     }
     if let Some(actor) = ActorState::current() {
-        let can_come = |referent: &&Referent| !matches!(needs_of(referent, &actor), Needs::Actor(end) if Arc::ptr_eq(&end, &actor));
+        let can_come = |referent: &&&Referent| !matches!(needs_of(referent, &actor), Needs::Actor(end) if Arc::ptr_eq(&end, &actor));
         if referents.iter().filter(can_come).count() < number
             && let Some(own) = referents.iter().find(|referent| !can_come(referent))
         {
@@ -321,7 +361,7 @@ fn wait_for_some(
         if made >= number { Poll::Ready(()) } else { Poll::Pending }
     });
     let needs = || {
-        let pending = |referent: &&Referent| referent.condition() == Condition::Pending;
+        let pending = |referent: &&&Referent| referent.condition() == Condition::Pending;
         let first = referents.iter().find(pending);
         first.map_or(Needs::Nothing, |first| first.needs_at_last(|_| false))
     };
@@ -330,16 +370,19 @@ fn wait_for_some(
 
 /// Puts an object into the store; see the stub.
 #[pyfunction]
-pub(crate) fn put(object: Bound<'_, PyAny>) -> PyResult<ObjectRef> {
+pub(crate) fn put(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     if object.is_instance_of::<ObjectRef>() {
         return Err(PyTypeError::new_err("this is an ObjectRef already: it needs not be put"));
     }
     let py = object.py();
+    if let Some(parent) = asks::parent(py)? {
+        return parent.call_method1("put", (object,));
+    }
     let cluster = clusters::threads(py, None)?;
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let value: Value = Object::value(object);
     let key = Key::numbered("put", number);
     let stored = released(py, move || cluster.client().put(key, value));
-    Ok(ObjectRef::of(stored))
+    Ok(Bound::new(py, ObjectRef::of(stored))?.into_any())
 }

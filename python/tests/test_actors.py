@@ -288,9 +288,11 @@ def test_a_handle_goes_everywhere_in_the_process():
 
     assert copy.copy(log) is log and copy.deepcopy(log) is log
     assert pickle.loads(pickle.dumps(log)) is log
+    note, _ = pickle.loads(pickle.dumps(log.note.options(num_returns=2))).remote("ab")
+    assert ray.get(note) == "a"
     assert ray.get(tell.remote(log, 1)) == 1
     assert ray.get(Teller.remote(log).tell.remote(2)) == 2
-    assert ray.get(log.read.remote()) == [1, 2]
+    assert ray.get(log.read.remote()) == ["ab", 1, 2]
 
 
 def test_eight_threads_call_an_actor_at_once():

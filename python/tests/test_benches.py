@@ -1,4 +1,4 @@
-"""The benchmark program works, at a size where its figures mean nothing; its verdicts are right."""
+"""The benchmark programs work, at a size where its figures mean nothing; its verdicts are right."""
 
 import subprocess
 import sys
@@ -20,24 +20,46 @@ def targets(monkeypatch):
     return targets
 
 
-def run(*arguments):
-    command = [sys.executable, str(BENCHES / "overhead.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+def run(program, *arguments):
+    command = [sys.executable, str(BENCHES / program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+def contents(names):
+    paths = [BENCHES / name for name in names]
+    return [path.read_bytes() if path.exists() else None for path in paths]
+
+
+def verdict_of(row, process):
+    (line, *_) = [line for line in process.stdout.splitlines() if line.startswith(f"| {row} ")]
+    return line
 
 
 def test_everything_can_be_measured():
-    written = [BENCHES / name for name in ("README.md", "results.json")]
-    before = [path.read_bytes() if path.exists() else None for path in written]
-    process = run("--quick", "--rounds", "1")
+    written = ("README.md", "results.json")
+    before = contents(written)
+    process = run("overhead.py", "--quick", "--rounds", "1")
     assert process.returncode == 0, process.stderr
     for row in ("tasks/shuffle", "work/bag", "memory/objects", "million/million", "hooks/chain"):
-        (line, *_) = [line for line in process.stdout.splitlines() if line.startswith(f"| {row} ")]
-        assert "not measured" not in line
-    assert [path.read_bytes() if path.exists() else None for path in written] == before
+        assert "not measured" not in verdict_of(row, process)
+    assert contents(written) == before
 
 
-def test_a_selection_measures_nothing_else():
-    process = run("--quick", "--rounds", "1", "--only", "tasks/chain")
+def test_worker_processes_can_be_measured():
+    written = ("PROCESSES.md", "results-processes.json")
+    before = contents(written)
+    process = run("processes.py", "--quick", "--rounds", "1", "--without", "ray")
+    assert process.returncode == 0, process.stderr
+    assert "ray is left out" in process.stderr
+    for row in ("tasks/shuffle", "work/bag", "pool/replace", "blocks/write_pages"):
+        assert f"{row} done" in process.stderr
+    assert "dask_processes" in process.stdout
+    assert contents(written) == before
+
+
+@pytest.mark.parametrize("program", ["overhead.py", "processes.py"])
+def test_a_selection_measures_nothing_else(program):
+    process = run(program, "--quick", "--rounds", "1", "--only", "tasks/chain")
     assert process.returncode == 0, process.stderr
     assert "| tasks/chain" in process.stdout
     assert "tasks/tree" not in process.stdout
@@ -45,7 +67,7 @@ def test_a_selection_measures_nothing_else():
 
 @pytest.mark.parametrize("word", ["nonsense", "tasks/nonsense"])
 def test_a_wrong_word_is_said(word):
-    process = run("--quick", "--only", word)
+    process = run("overhead.py", "--quick", "--only", word)
     assert process.returncode != 0
     assert word in process.stderr
 
@@ -79,3 +101,23 @@ def test_a_missing_figure_is_no_success(targets):
     verdict = targets.judge(targets.Target("startup", "wheel", 10.0), {})
     assert verdict.word == "not measured"
     assert not verdict.reached
+
+
+def test_shared_memory_that_nobody_has_mapped_is_seen(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHES))
+    from measuring.processes import tree
+
+    if not tree.available():
+        pytest.skip("the system does not tell")
+    holder = (
+        "import os, subprocess, sys\n"
+        "segment = os.memfd_create('segment')\n"
+        "for _ in range(64): os.write(segment, bytes(1 << 20))\n"
+        "wait = 'import time; time.sleep(0.5)'\n"
+        "subprocess.run([sys.executable, '-c', wait], pass_fds=[segment], check=True)\n"
+        "print('done')\n"
+    )
+    peak, printed = tree.watch([sys.executable, "-c", holder])
+    assert printed == "done\n"
+    assert peak.proportional < 64
+    assert peak.proportional + 60 < peak.footprint < peak.proportional + 70

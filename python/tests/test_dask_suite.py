@@ -76,6 +76,7 @@ def test_the_comparison_tells_what_is_different(
         groups=["order"],
         quick=False,
         scheduler="sync",
+        workers="threads",
         only_by_name=False,
         runslow=False,
         once=False,
@@ -155,3 +156,23 @@ def test_a_test_file_without_a_group_is_an_error(tmp_path: Path) -> None:
     (stray / "test_stray.py").touch()
     with pytest.raises(suite_process.SuiteError, match=r"test_stray\.py belongs to no group"):
         suite_groups.wanted_groups(tmp_path, ["order"], quick=False, options=[])
+
+
+@pytest.mark.usefixtures("tools")
+def test_an_exclusion_may_be_for_one_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import suite_groups
+
+    monkeypatch.setattr(suite_groups, "PLUGIN_DIRECTORY", tmp_path)
+    (tmp_path / "excluded.toml").write_text(
+        '[[test]]\nid = "for_all"\nreason = "-"\n'
+        '[[test]]\nid = "for_one"\nreason = "-"\nschedulers = ["mobula-processes"]\n',
+        encoding="utf-8",
+    )
+
+    def patterns(scheduler: str) -> list[str]:
+        return [entry.pattern for entry in suite_groups.excluded_tests("0.0", scheduler)]
+
+    assert patterns("mobula") == ["for_all"]
+    assert patterns("mobula-processes") == ["for_all", "for_one"]

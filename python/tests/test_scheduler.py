@@ -232,7 +232,7 @@ def test_so_many_workers_as_asked_for(count):
 
 def test_a_kind_of_workers_that_is_not_there_is_refused():
     assert mobula_dask.get({"x": (inc, 1)}, "x", workers="threads") == 2
-    with pytest.raises(ValueError, match="'threads' and 'auto'"):
+    with pytest.raises(ValueError, match='"threads", "processes" and "auto"'):
         mobula_dask.get({"x": (inc, 1)}, "x", workers="elephants")
 
 

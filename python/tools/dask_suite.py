@@ -5,6 +5,7 @@ Usage, with the Python of an environment that holds Dask, Mobula and the test re
     python python/tools/dask_suite.py --quick        # the groups that test schedulers
     python python/tools/dask_suite.py array bag      # some groups
     python python/tools/dask_suite.py                # all of them
+    python python/tools/dask_suite.py --workers processes bag
 
 The tests are those of the installed Dask. `python/tests/dask_suite/groups.toml` says which file
 belongs to which group, `excluded.toml` beside it what is left out and why. The outcomes on threads
@@ -47,7 +48,9 @@ class Suite:
         self.dask_version = dask_version
         self.directory = TARGET / f"dask-{dask_version}-python-{platform.python_version()}"
         self.tested: str = arguments.scheduler
-        self.exclusions = excluded_tests(dask_version)
+        if arguments.workers == "processes":
+            self.tested += "-processes"
+        self.exclusions = excluded_tests(dask_version, self.tested)
 
     def groups(self) -> list[Group]:
         """The wanted groups with their files."""
@@ -106,7 +109,7 @@ class Suite:
         start = time.monotonic()
         outcomes = self._test_run(group, scheduler, name, files).outcomes()
         seconds = time.monotonic() - start
-        print(f"  {scheduler:8} {name:14} {len(outcomes):6} tests {seconds:7.1f} s", flush=True)
+        print(f"  {scheduler:16} {name:14} {len(outcomes):6} tests {seconds:7.1f} s", flush=True)
         return outcomes, seconds
 
     def _again(
@@ -233,8 +236,9 @@ class Suite:
         rows = [header, *(self._row(group) for group in groups)]
         totals = [sum(int(row[column]) for row in rows[1:]) for column in range(1, len(header))]
         rows.append(("total", *map(str, totals)))
+        width = max(10, len(self.tested) + 2)
         for row in rows:
-            print(f"{row[0]:12}" + "".join(f"{cell:>10}" for cell in row[1:]))
+            print(f"{row[0]:12}" + "".join(f"{cell:>{width}}" for cell in row[1:]))
         self._write_results(groups)
         good = not any(group.different or group.complaints for group in groups)
         print(
@@ -299,7 +303,16 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="only the groups that take seconds")
     parser.add_argument(
-        "--scheduler", default="mobula", help="what to compare with Dask's threads: mobula or sync"
+        "--scheduler",
+        default="mobula",
+        choices=("mobula", "sync", "processes"),
+        help="what to compare with Dask's threads: Mobula, or another one of Dask's own",
+    )
+    parser.add_argument(
+        "--workers",
+        default="threads",
+        choices=("threads", "processes"),
+        help="which workers of Mobula's the tests run on",
     )
     parser.add_argument(
         "--only-by-name",
@@ -320,6 +333,8 @@ def main() -> int:
         "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes at the same time"
     )
     arguments = parser.parse_args()
+    if arguments.workers != "threads" and arguments.scheduler != "mobula":
+        parser.error("--workers is about Mobula's: it goes with --scheduler mobula")
     found = importlib.util.find_spec("dask")
     if found is None or found.origin is None:
         parser.error(

@@ -4,6 +4,7 @@ Needs `python3` from 3.10 with pip, cargo and the package index; nothing else fi
 
     python3 python/tools/environment.py                  # target/python/newest
     python3 python/tools/environment.py --dask oldest    # target/python/oldest
+    python3 python/tools/environment.py --dask bench     # target/python/bench: newest, and Ray
 
 What is up to date is not touched: the environment is made again when its requirements or its Python
 change, the wheel is built again when a source of it changes. The tests are run by others, with
@@ -29,6 +30,7 @@ OLDEST_PYTHON = (3, 10)
 #: The requirements by the name that `--dask` takes.
 REQUIREMENTS = {
     "newest": PACKAGE / "requirements-test.txt",
+    "bench": PACKAGE / "requirements-bench.txt",
     "middle": PACKAGE / "tests" / "versions" / "middle.txt",
     "oldest": PACKAGE / "tests" / "versions" / "oldest.txt",
 }
@@ -201,7 +203,10 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--dask", choices=sorted(REQUIREMENTS), default="newest", help="which Dask to install"
+        "--dask",
+        choices=sorted(REQUIREMENTS),
+        default="newest",
+        help="which Dask to install; with `bench` the newest, and its peers",
     )
     parser.add_argument(
         "--without-mobula", action="store_true", help="leave out Mobula: a Dask to compare with"

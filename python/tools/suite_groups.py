@@ -91,12 +91,16 @@ def wanted_groups(
     ]
 
 
-def excluded_tests(dask_version: str) -> list[Exclusion]:
-    """The tests that the comparison leaves out with this Dask; an entry may name its versions."""
+def excluded_tests(dask_version: str, scheduler: str) -> list[Exclusion]:
+    """The tests that the comparison leaves out with this Dask and this scheduler.
+
+    An entry may name the versions and the schedulers that it is for.
+    """
     return [
         Exclusion(entry["id"], entry["reason"])
         for entry in _read("excluded.toml").get("test", [])
         if dask_version in entry.get("dask", [dask_version])
+        and scheduler in entry.get("schedulers", [scheduler])
     ]
 
 

@@ -53,7 +53,7 @@ class SuiteRun:
 
     #: Name of the run, unique in `directory`; its log and its record are called so.
     name: str
-    #: The name that the plugin knows: `threads`, `sync` or `mobula`.
+    #: A name that the plugin knows, such as `threads` or `mobula`.
     scheduler: str
     #: Test files, relative to the directory that holds the package `dask`.
     files: Sequence[str]

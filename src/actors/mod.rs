@@ -25,6 +25,7 @@ pub use callbacks::CallbackRegistry;
 pub use scheduler::{SchedulerActor, WorkerStats};
 pub use state::{AskError, StateRef};
 pub use store::StoreActor;
+pub use worker::process::{PackError, Packing, Processes, Question, Stream};
 pub use worker::{WorkerActor, WorkerEnvironment};
 
 pub(crate) use blocking::{block_on, is_arbiter_thread};
@@ -33,7 +34,7 @@ pub(crate) use scheduler::{
     Submit,
 };
 pub(crate) use worker::{
-    AsyncActor, Crew, Surroundings, WorkerSettings, is_worker_thread, wait_among, wait_for,
+    AsyncActor, Crew, Fleet, Surroundings, WorkerSettings, is_worker_thread, wait_among, wait_for,
     wait_needing,
 };
 

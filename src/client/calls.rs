@@ -74,6 +74,11 @@ impl Client {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Where tasks with this prefix are called and why, if a run has left that open.
+    pub(super) fn explain_placement(&self, prefix: &str) -> Option<String> {
+        self.shared.crew.upgrade()?.fleet()?.explain(prefix)
+    }
+
     /// Marks the cluster as ending; false if it was already.
     pub(crate) fn close(&self) -> bool {
         !self.shared.closed.swap(true, Ordering::AcqRel)

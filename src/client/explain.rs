@@ -22,6 +22,9 @@ pub struct Explanation {
     pub runs: Vec<TaskExplanation>,
     /// Its large values in the store.
     pub values: Vec<StoredValue>,
+    /// Where tasks with its prefix are called and why, in words, if a run has left that open
+    /// ([`Placement::Auto`](crate::Placement::Auto)).
+    pub placement: Option<String>,
 }
 
 /// What a task is doing in one run.
@@ -102,7 +105,8 @@ impl Client {
         let values = self.stored(key).await?;
         let runs = self.active_runs();
         let runs = runs.iter().filter_map(|active| explain_in(active, key)).collect();
-        Ok(Explanation { key: key.clone(), runs, values })
+        let placement = self.explain_placement(&key.prefix());
+        Ok(Explanation { key: key.clone(), runs, values, placement })
     }
 
     /// As [`explain`](Self::explain), and waits on this thread.
@@ -129,10 +133,10 @@ fn explain_in(active: &ActiveRun, key: &Key) -> Option<TaskExplanation> {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.runs.is_empty() && self.values.is_empty() {
-            return write!(f, "{:?}: no run that goes on has such a task", self.key);
-        }
         let mut lines = Vec::new();
+        if self.runs.is_empty() && self.values.is_empty() {
+            lines.push(format!("{:?}: no run that goes on has such a task", self.key));
+        }
         for TaskExplanation { run, state, waits_for } in &self.runs {
             lines.push(format!("{:?} in run {run}: {}", self.key, Doing(*state)));
             for (input, state) in waits_for {
@@ -143,6 +147,7 @@ impl fmt::Display for Explanation {
             let place = if value.in_memory { "in memory" } else { "on disk" };
             lines.push(format!("{:?}: a value of {} bytes is {place}", self.key, value.bytes));
         }
+        lines.extend(self.placement.clone());
         f.write_str(&lines.join("\n"))
     }
 }

@@ -84,7 +84,8 @@ impl RunHandle {
 
     /// A handle by which others can cancel the run.
     pub fn canceller(&self) -> Canceller {
-        Canceller { run: self.guard.run, scheduler: self.guard.scheduler.clone() }
+        let (run, scheduler) = (self.guard.run, self.guard.scheduler.clone());
+        Canceller { run, scheduler, crew: Weak::clone(&self.crew) }
     }
 
     /// The run's number, as hooks see it.
@@ -136,13 +137,30 @@ impl Future for RunHandle {
 pub struct Canceller {
     run: RunId,
     scheduler: Addr<SchedulerActor>,
+    crew: Weak<Crew>,
 }
 
 impl Canceller {
-    /// Cancels the run, if it is not over.
+    /// Cancels the run, if it is not over. Calls of it in worker processes are interrupted.
     pub fn cancel(&self) {
         // If the scheduler is gone, so is the run.
         self.scheduler.do_send(CancelRun { run: self.run });
+    }
+
+    /// How many calls of the run have not come to their end in worker processes.
+    pub fn calls_left(&self) -> usize {
+        let crew = self.crew.upgrade();
+        crew.and_then(|crew| Some(crew.fleet()?.calls_of(self.run))).unwrap_or(0)
+    }
+
+    /// Ends the worker processes that are still in calls of the run, after it was cancelled: others take
+    /// their place.
+    pub fn kill(&self) {
+        if let Some(crew) = self.crew.upgrade()
+            && let Some(fleet) = crew.fleet()
+        {
+            fleet.kill(self.run);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Client, RunHandle};
 use crate::actors::callbacks::Callback;
 use crate::actors::store::ObjectRef;
 use crate::delayed::{Delayed, DelayedList};
-use crate::engine::{OnError, Policy};
+use crate::engine::{OnError, Placement, Policy};
 use crate::error::Error;
 use crate::graph::{Backoff, Failure, Graph, Key, Outputs, Plan, Results};
 use crate::value::Data;
@@ -34,6 +34,15 @@ impl Request {
     /// Adds callbacks, behind those that are there.
     pub fn callbacks<C: Callback>(mut self, callbacks: impl IntoIterator<Item = C>) -> Self {
         self.callbacks.extend(callbacks.into_iter().map(|c| Arc::new(c) as Arc<dyn Callback>));
+        self
+    }
+
+    /// As [`callbacks`](Self::callbacks), for callbacks that others hold, too.
+    pub fn shared_callbacks(
+        mut self,
+        callbacks: impl IntoIterator<Item = Arc<dyn Callback>>,
+    ) -> Self {
+        self.callbacks.extend(callbacks);
         self
     }
 
@@ -70,7 +79,8 @@ impl Request {
 
     /// How long one attempt of a task may take. A call that takes longer counts as failed, and what it
     /// answers later is dropped; its thread cannot be ended, so until then another worker stands in for
-    /// it. The future of an `async` function is dropped at the limit. Hooks are not counted.
+    /// it. A worker process that makes such a call is ended and replaced. The future of an `async` function
+    /// is dropped at the limit. Hooks are not counted.
     ///
     /// While a task waits for a nested run, its worker works on that run. If it is stuck there, the task
     /// that waits hears of it only when that call has come back.
@@ -90,6 +100,14 @@ impl Request {
     /// that fails always does.
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.policy.on_error = on_error;
+        self
+    }
+
+    /// Where the functions of the tasks are called; by default in the workers' threads. Elsewhere only those
+    /// are called that say they can be ([`Function::as_any`](crate::Function::as_any)), and only if the
+    /// cluster has worker processes ([`ClusterBuilder::processes`](crate::ClusterBuilder::processes)).
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.policy.placement = placement;
         self
     }
 

@@ -31,6 +31,14 @@ pub enum Event {
         /// What a task that failed for good means to the others.
         on_error: OnError,
     },
+    /// Tasks that a worker had sent elsewhere are lost with the place to which they were sent. The worker
+    /// itself goes on.
+    TasksLost {
+        /// The worker.
+        worker: WorkerId,
+        /// The tasks.
+        running: Vec<Running>,
+    },
     /// The last task of a run has ended.
     RunEnded {
         /// The run.

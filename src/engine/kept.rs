@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Failure;
-use super::{RunId, WorkerId};
+use super::{Placement, RunId, WorkerId};
 use crate::graph::{Plan, TaskId, TaskOptions};
 use crate::value::Value;
 
@@ -44,6 +44,8 @@ pub struct Made<'a> {
     pub task: TaskId,
     /// What the run says of tasks that say nothing themselves.
     pub options: &'a TaskOptions,
+    /// Where the run's functions are called.
+    pub placement: Placement,
     /// False if a hook answered for some task of the run: then the value may depend on that answer,
     /// which the plan does not know.
     pub by_tasks_alone: bool,

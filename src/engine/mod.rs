@@ -27,6 +27,7 @@
 //! - **ended**: the value lies in the task's slot; each dependent holds a use of it.
 //! - **released**: the last use was spent and the value is gone.
 
+mod chooser;
 mod event;
 mod guard;
 mod ids;
@@ -43,8 +44,10 @@ mod scheduler;
 mod slots;
 mod start;
 mod watch;
+mod window;
 
 pub use crate::graph::{Cause, Failure, TaskId};
+pub use chooser::Chooser;
 pub use event::{Command, Event, RunOutcome, Running};
 pub use guard::Claim;
 pub use ids::{RunId, WorkerId, spares};
@@ -54,7 +57,8 @@ pub use ledger::{Holdings, Ledger};
 pub use memory::{Limits, Memory};
 pub use pace::Pace;
 pub(crate) use padded::Padded;
-pub use policy::{OnError, Policy};
+pub use policy::{OnError, Placement, Policy};
 pub use run::{Completion, Gathering, Pins, Resources, Run, Status, TaskState, Ticket};
 pub use scheduler::{ALLOWED_LOSSES, Engine};
 pub use watch::Watch;
+pub use window::Window;

@@ -19,6 +19,27 @@ pub struct Policy {
     pub time_limit: Option<Duration>,
     /// What a task that failed for good means to the others.
     pub on_error: OnError,
+    /// Where the functions of the tasks are called.
+    pub placement: Placement,
+    /// True if also a wanted value may stay in the process that made it, if it cannot leave: it is wanted
+    /// by tasks of another run, which go there.
+    pub outputs_may_stay: bool,
+}
+
+/// Where the functions of a run's tasks are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// In the workers' threads.
+    #[default]
+    Threads,
+    /// In processes of the workers, if the cluster has such ([`ClusterBuilder::processes`]) and the
+    /// function can be called there; else in the workers' threads.
+    ///
+    /// [`ClusterBuilder::processes`]: crate::ClusterBuilder::processes
+    Processes,
+    /// In the workers' threads at first; then the tasks with such key prefixes as would gain by it are
+    /// called in processes. [`Client::explain`](crate::Client::explain) says where and why.
+    Auto,
 }
 
 /// What a task that failed for good means to the rest of its run.

@@ -73,6 +73,7 @@ impl Engine {
         match event {
             Event::WorkerJoined { worker } => self.worker_joined(worker, commands),
             Event::WorkerLost { worker, running } => self.worker_lost(worker, &running, commands),
+            Event::TasksLost { worker, running } => self.lose_tasks(worker, &running, commands),
             Event::RunSubmitted { run, tasks, roots, on_error } => {
                 let record = RunRecord {
                     roots,

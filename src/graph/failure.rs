@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::function::{BoxError, CallError};
 use super::key::Key;
+use super::process_end::ProcessEnd;
 use crate::value::Data;
 
 /// A task that failed for good, and what it failed with.
@@ -41,6 +42,8 @@ pub enum Cause {
     },
     /// The worker that ran the task was lost.
     WorkerLost,
+    /// The worker process that ran the task ended, or could not be started.
+    ProcessLost(Arc<ProcessEnd>),
     /// The task's value was moved to disk, could not be read back, and could not be made again; with
     /// the reason.
     Lost(Arc<str>),
@@ -98,6 +101,7 @@ impl Failure {
             Cause::Panic(_)
             | Cause::Hook { .. }
             | Cause::WorkerLost
+            | Cause::ProcessLost(_)
             | Cause::TimedOut { .. }
             | Cause::Lost(_) => None,
         }
@@ -122,6 +126,7 @@ impl fmt::Display for Failure {
                 write!(f, "hook {hook} of callback {callback} failed for {key}: {error}")?;
             }
             Cause::WorkerLost => write!(f, "the worker of task {key} was lost")?,
+            Cause::ProcessLost(end) => return write_process_lost(f, &key, self.attempts, end),
             Cause::Lost(reason) => write!(f, "the value of {key} is lost: {reason}")?,
             Cause::TimedOut { limit } if self.key.is_none() => {
                 write!(f, "the run took longer than its limit of {limit:?}")?;
@@ -135,6 +140,23 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// The output comes last, as it may be long.
+fn write_process_lost(
+    f: &mut fmt::Formatter<'_>,
+    key: &DisplayKey<'_>,
+    attempts: u32,
+    end: &ProcessEnd,
+) -> fmt::Result {
+    write!(f, "the worker process of task {key} {end}")?;
+    if attempts > 1 {
+        write!(f, " (after {attempts} attempts)")?;
+    }
+    if !end.output.is_empty() {
+        f.write_str("; the last lines of its output:")?;
+    }
+    end.output.iter().try_for_each(|line| write!(f, "\n    {line}"))
 }
 
 struct DisplayKey<'a>(Option<&'a Key>);
@@ -154,7 +176,11 @@ impl std::error::Error for Failure {
         match &self.cause {
             Cause::Call(_) => self.task_error()?.source(),
             Cause::Hook { error, .. } => error.source(),
-            Cause::Panic(_) | Cause::WorkerLost | Cause::TimedOut { .. } | Cause::Lost(_) => None,
+            Cause::Panic(_)
+            | Cause::WorkerLost
+            | Cause::ProcessLost(_)
+            | Cause::TimedOut { .. }
+            | Cause::Lost(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Rust functions become one through [`IntoFunc`](super::IntoFunc). Nothing here knows of keys:
 //! inputs come by position.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -53,6 +54,13 @@ pub trait Function: Send + Sync {
     /// How a value that it has returned in another process comes back from its bytes. `None`, which is
     /// the default, if it does not.
     fn reviver(&self) -> Option<Reviver> {
+        None
+    }
+
+    /// The function as what it is, if its calls can be made in another process: for the
+    /// [`Processes`](crate::Processes) of the cluster, which know its type. `None`, which is the default,
+    /// if they are made where they are.
+    fn as_any(&self) -> Option<&dyn Any> {
         None
     }
 }
@@ -233,6 +241,11 @@ impl Func {
         self.function().identity()
     }
 
+    /// The function as what it is; see [`Function::as_any`].
+    pub fn as_any(&self) -> Option<&dyn Any> {
+        self.function().as_any()
+    }
+
     /// How its values come back from bytes; see [`Function::reviver`].
     pub(crate) fn reviver(&self) -> Option<Reviver> {
         self.function().reviver()
@@ -289,6 +302,10 @@ impl Function for Identified {
 
     fn holds_values(&self) -> bool {
         self.inner.holds_values()
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        self.inner.as_any()
     }
 }
 

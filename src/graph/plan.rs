@@ -256,18 +256,36 @@ impl Plan {
         task: TaskId,
         mut input: impl FnMut(usize, TaskId) -> Input<'a>,
     ) -> Result<Outcome, CallError> {
-        let dependencies = self.dependencies(task);
         if self.flags[task.index()].simple {
-            let inputs =
-                dependencies.iter().enumerate().map(|(i, dependency)| input(i, *dependency));
+            let dependencies = self.dependencies(task).iter().enumerate();
+            let inputs = dependencies.map(|(i, dependency)| input(i, *dependency));
             return self.func(task).call(&mut inputs.collect::<Inputs<'a>>());
         }
+        self.func(task).call(&mut self.arguments(task, input)?)
+    }
+
+    /// Puts the arguments of a task together, nested calls included, without calling its function. `input`
+    /// as for [`call`](Self::call).
+    ///
+    /// # Errors
+    ///
+    /// The error of a call nested in the task's arguments.
+    pub fn arguments<'a>(
+        &'a self,
+        task: TaskId,
+        mut input: impl FnMut(usize, TaskId) -> Input<'a>,
+    ) -> Result<Inputs<'a>, CallError> {
+        let dependencies = self.dependencies(task);
         let mut next = 0;
-        let mut inputs = self.evaluate(task, || {
+        self.evaluate(task, || {
             next += 1;
             input(next - 1, dependencies[next - 1])
-        })?;
-        self.func(task).call(&mut inputs)
+        })
+    }
+
+    /// True if the task's value is wanted.
+    pub fn is_wanted(&self, task: TaskId) -> bool {
+        self.outputs.binary_search(&task).is_ok()
     }
 
     /// Runs the postfix program of a task's arguments.

@@ -6,10 +6,11 @@ use crate::paths::{Modules, NamedPath, named_paths};
 use crate::source::{Code, Source, rust_sources, shipped};
 
 /// The floor of each module of the crate's root.
-const FLOORS: [(&str, usize); 13] = [
+const FLOORS: [(&str, usize); 14] = [
     ("value", 0),
     ("graph", 1),
     ("engine", 2),
+    ("process", 2),
     ("spill", 2),
     ("actors", 3),
     ("client", FACADE),

@@ -114,3 +114,14 @@ fn when_all_workers_are_lost_everything_waits_for_the_replacement() {
     situation.hears(when::joined(0), [then::start(0, 1), then::start(0, 2)]);
     situation.hears(when::ended(1), [then::finish(1, RunOutcome::Done)]);
 }
+
+#[test]
+fn a_task_that_was_lost_elsewhere_runs_again_and_its_worker_goes_on() {
+    let mut situation = Situation::with_workers(2).after(when::submitted(1, 10));
+    let lost = || when::lost_elsewhere(1, [when::running(1, 4)]);
+    for attempt in 2..=ALLOWED_LOSSES {
+        situation.hears(lost(), [then::tell_retry(1, 4, attempt), then::run_again(1, 1, 4)]);
+    }
+    assert_eq!(situation.workers(), [0, 1]);
+    situation.hears(lost(), [then::fail_by_loss(1, 4, ALLOWED_LOSSES)]);
+}

@@ -220,6 +220,7 @@ impl Laws {
                 self.gone(*worker);
                 self.heard_lost(running);
             }
+            Event::TasksLost { running, .. } => self.heard_lost(running),
             Event::SeatFree { worker, running } => {
                 let known = self.known[worker.index()];
                 assert!(!known, "law: a number is free when its worker is gone ({worker:?})");

@@ -69,6 +69,10 @@ pub(crate) mod when {
         Event::WorkerLost { worker: WorkerId(worker), running: running.into() }
     }
 
+    pub(crate) fn lost_elsewhere(worker: u32, running: impl Into<Vec<Running>>) -> Event {
+        Event::TasksLost { worker: WorkerId(worker), running: running.into() }
+    }
+
     /// A task that a lost worker was in, and whose inputs are still there.
     pub(crate) fn running(run: u64, task: u32) -> Running {
         Running { run: RunId(run), task: TaskId(task), repeatable: true }

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import inspect
 import numbers
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask.base
 import dask.callbacks
@@ -24,7 +25,9 @@ from mobula.dask._persist import fetch
 from mobula.dask._sizes import size_of
 
 __all__ = [
+    "Annotated",
     "AnnotationWarning",
+    "annotated_of",
     "called_by_persist",
     "converted",
     "data_of",
@@ -33,7 +36,7 @@ __all__ = [
     "graph_of",
     "persist",
     "register_name",
-    "retries_of",
+    "seconds",
     "setting",
     "start_state",
     "task",
@@ -125,44 +128,77 @@ def called_by_persist() -> bool:
     return caller.f_code is dask.base.persist.__code__
 
 
-def retries_of(dsk: Any, graph: Mapping[Any, Any]) -> dict[Any, int] | None:
-    """How often tasks may be tried again, by key, as annotated; other annotations are warned of.
+class Annotated(NamedTuple):
+    """What is annotated of tasks, by key; None if nothing is."""
+
+    #: How often a task may be tried again.
+    retries: dict[Any, int] | None
+    #: How long one attempt of a task may take, in seconds.
+    time_limits: dict[Any, float] | None
+
+
+def annotated_of(dsk: Any, graph: Mapping[Any, Any]) -> Annotated:
+    """What is annotated of tasks and means something; other annotations are warned of.
 
     An array loses its annotations when Dask optimises it, so they are taken from the layers before that,
     which an expression still holds. A task that Dask has made of several may be tried as often as any of
-    them.
+    them, and take as long as all of them together.
     """
     retries: dict[Any, int] = {}
+    time_limits: dict[Any, float] = {}
     unknown: set[str] = set()
     layers = (layer for graph in _graphs(dsk) for layer in graph.layers.values())
     for layer in layers:
         for name, value in (layer.annotations or {}).items():
-            if name != "retries":
+            if name not in ("retries", "time_limit"):
                 unknown.add(name)
                 continue
             for key in layer:
-                count = value(key) if callable(value) else value
-                retries[key] = _count(count, key)
+                said = value(key) if callable(value) else value
+                if name == "retries":
+                    retries[key] = _count(said, key)
+                else:
+                    time_limits[key] = seconds(said, f"task {key!r} is annotated with time_limit")
     if unknown:
         names = ", ".join(sorted(unknown))
         warnings.warn(
-            f"annotated {names}: threads of one process are all alike to this scheduler, so this has"
-            " no effect; `retries` has one",
+            f"annotated {names}: workers of one machine are all alike to this scheduler, so this has no"
+            " effect; `retries` and `time_limit` have one",
             AnnotationWarning,
             stacklevel=4,
         )
-    if retries:
-        for key, node in graph.items():
-            for part in _parts_of(node):
-                retries[key] = max(retries.get(part, 0), retries.get(key, 0))
-        _hand_on(retries, dsk, graph)
-    return retries or None
+    _spread(retries, max, dsk, graph)
+    _spread(time_limits, operator.add, dsk, graph)
+    return Annotated(retries or None, time_limits or None)
 
 
-def _hand_on(retries: dict[Any, int], dsk: Any, graph: Mapping[Any, Any]) -> None:
-    """Give the retries of tasks that became part of others to those: the next ones that still have a key."""
+def seconds(given: Any, what: str) -> float:
+    """A time limit in seconds."""
+    number = float(given) if isinstance(given, numbers.Real) else -1.0
+    if not 0 < number < _LONGEST:
+        raise ValueError(f"{what}={given!r}: it must be a number of seconds, more than 0")
+    return number
+
+
+#: A longer time limit is none.
+_LONGEST = 1e9
+
+
+def _spread(
+    values: dict[Any, Any],
+    combine: Callable[[Any, Any], Any],
+    dsk: Any,
+    graph: Mapping[Any, Any],
+) -> None:
+    """Give what is said of tasks that became part of others to those."""
+    if not values:
+        return
+    for key, node in graph.items():
+        for part in _parts_of(node):
+            if part in values and part != key:
+                values[key] = combine(values[part], values[key]) if key in values else values[part]
     for before in _graphs(dsk):
-        lost = [key for key in retries if key not in graph and key in before]
+        lost = [key for key in values if key not in graph and key in before]
         if not lost:
             continue
         dependents: dict[Any, list[Any]] = {}
@@ -170,8 +206,9 @@ def _hand_on(retries: dict[Any, int], dsk: Any, graph: Mapping[Any, Any]) -> Non
             for one in needed:
                 dependents.setdefault(one, []).append(key)
         for key in lost:
+            # The next ones that still have a key.
             for heir in _heirs(key, dependents, before, graph):
-                retries[heir] = max(retries[key], retries.get(heir, 0))
+                values[heir] = combine(values[key], values[heir]) if heir in values else values[key]
 
 
 def _heirs(

@@ -12,7 +12,7 @@ from typing import Any
 
 from mobula import _core
 from mobula import _lifecycle as _lifecycle
-from mobula.dask import _adapter, _observed
+from mobula.dask import _adapter, _nested, _observed
 from mobula.dask._persist import fetch
 from mobula.dask._pool import PoolCall, size_of
 
@@ -29,11 +29,12 @@ def get(
     cache: MutableMapping[Any, Any] | None = None,
     rerun_exceptions_locally: bool | None = None,
     raise_exception: Callable[..., Any] | None = None,
+    time_limit: float | None = None,
     dumps: Callable[..., Any] | None = None,
     loads: Callable[..., Any] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Run what ``keys`` need of a graph, on worker threads.
+    """Run what ``keys`` need of a graph, on worker threads or in worker processes.
 
     Parameters
     ----------
@@ -43,17 +44,26 @@ def get(
     keys
         A key, or nested lists of keys.
     workers
-        The kind of workers of this run: ``"threads"``, which ``"auto"`` means, too.
+        The kind of workers of this run: ``"threads"``; ``"processes"``, which run pure Python on all cores
+        at once; or ``"auto"``, which begins in threads and sends those tasks to processes that hold the
+        interpreter's lock for long (:func:`mobula.explain` tells which and why). What is used if this is not
+        said, :func:`mobula.init` says; by default threads.
     num_workers
         How many; by default one for each core that this process may use.
     pool
-        An executor of ``concurrent.futures`` or a pool of ``multiprocessing`` in which the tasks run.
+        An executor of ``concurrent.futures`` or a pool of ``multiprocessing`` in which the tasks run,
+        whatever `init` has said; an error beside ``workers="processes"``.
     cache
         Values of keys that the graph does not have. The results are put into it.
     rerun_exceptions_locally
-        Repeat a task that failed in the calling thread, where a debugger finds it.
+        Repeat a task that failed in the calling thread, where a debugger finds it. One that failed in a
+        worker process is not repeated.
     raise_exception
         What is called with the exception of a task and its traceback, to raise it.
+    time_limit
+        How many seconds one attempt of a task may take, if it is not annotated otherwise
+        (``dask.annotate(time_limit=...)``). A worker process that takes longer is ended and replaced; a
+        thread cannot be ended, so another one stands in for it.
     dumps, loads
         How calls and results are packed for a pool.
     callbacks
@@ -73,6 +83,12 @@ def get(
         If a task needs a key that is not in the graph.
     RuntimeError
         If the graph has a cycle.
+    mobula.exceptions.TaskTimeoutError
+        If a task has taken longer than it may.
+    mobula.exceptions.WorkerLostError
+        If a task has lost its worker process three times, or none can be started.
+    mobula.exceptions.NotPicklableError
+        If something cannot go to a worker process, or come from there.
     Exception
         What a task has raised, as it was raised.
 
@@ -85,9 +101,9 @@ def get(
     >>> dask.delayed(add)(1, 2).compute(scheduler="mobula")
     3
     """
-    if workers not in (None, "threads", "auto"):
-        raise ValueError(f"workers={workers!r}: there are 'threads' and 'auto'")
     pool = _adapter.setting("pool", pool)
+    if pool is not None and workers == "processes":
+        raise ValueError("workers='processes' and pool: the tasks run in one of them, give one")
     call = None
     if pool is not None:
         call, num_workers = PoolCall(pool, dumps, loads), size_of(pool)
@@ -95,20 +111,24 @@ def get(
         num_workers = number_of_workers(_adapter.setting("num_workers", num_workers))
     cache = _cache(cache)
     graph = _adapter.graph_of(dsk)
-    retries = _adapter.retries_of(dsk, graph)
+    retries, time_limits = _adapter.annotated_of(dsk, graph)
+    said: dict[str, Any] = {"retries": retries, "time_limits": time_limits}
+    if time_limit is not None:
+        said["time_limit"] = _adapter.seconds(time_limit, "time_limit")
     by_persist = call is None and cache is None and _adapter.called_by_persist()
     if by_persist and not _observed.is_wanted(kwargs):
-        return _persist(graph, keys, workers=num_workers, retries=retries)
+        return _persist(graph, keys, kind=workers, workers=num_workers, **said)
     if cache is not None:
         cache.update(_adapter.data_of(graph))
     values = _compute(
         graph,
         keys,
         kwargs,
+        kind=workers,
         workers=num_workers,
         cache=cache,
         pool=call,
-        retries=retries,
+        **said,
         keeps_calls=bool(_adapter.setting("rerun_exceptions_locally", rerun_exceptions_locally)),
         raise_exception=raise_exception,
     )
@@ -146,7 +166,7 @@ def get_sync(
         kwargs,
         inline=True,
         cache=cache,
-        retries=_adapter.retries_of(dsk, graph),
+        retries=_adapter.annotated_of(dsk, graph).retries,
         raise_exception=raise_exception,
     )
     if cache is not None:
@@ -177,21 +197,37 @@ def _cache(given: Any) -> MutableMapping[Any, Any] | None:
 
 def _compute(graph: dict[Any, Any], keys: Any, kwargs: Mapping[str, Any], **settings: Any) -> Any:
     """Run the graph, with the callbacks that are active or among the keywords."""
-    if not _observed.is_wanted(kwargs):
-        return _core.compute(_adapter.vocabulary, graph, keys, **settings)
+    is_observed = _observed.is_wanted(kwargs)
+    if _nested.is_asked(settings, is_observed):
+        return _nested.ask_compute(graph, keys, settings)
+    settings = _nested.placed_here(settings)
+    if not is_observed:
+        return compute_unobserved(graph, keys, **settings)
     with _observed.Observed(graph, keys, kwargs, settings["cache"]) as observed:
-        hooks = observed.hooks
-        values = _core.compute(_adapter.vocabulary, observed.graph, keys, hooks=hooks, **settings)
+        values = compute_unobserved(observed.graph, keys, hooks=observed.hooks, **settings)
         observed.finish(values)
     return values
 
 
+def compute_unobserved(graph: dict[Any, Any], keys: Any, **settings: Any) -> Any:
+    """Run the graph, whatever callbacks are active."""
+    return _core.compute(_adapter.vocabulary, graph, keys, **settings)
+
+
 def _persist(graph: dict[Any, Any], keys: Any, **settings: Any) -> tuple[Any, ...]:
     """Start the run, and answer a task for each key that fetches its value."""
-    handles = _core.persist(_adapter.vocabulary, graph, keys, **settings)
+    if _nested.is_asked(settings, is_observed=False):
+        handles = _nested.ask_persist(graph, keys, settings)
+    else:
+        handles = persist_unobserved(graph, keys, **settings)
     return tuple(
         _adapter.task(key, fetch, handle) for key, handle in zip(keys, handles, strict=True)
     )
+
+
+def persist_unobserved(graph: dict[Any, Any], keys: Any, **settings: Any) -> list[Any]:
+    """Start to run the graph; answers a handle for each key."""
+    return _core.persist(_adapter.vocabulary, graph, keys, **settings)
 
 
 def _fill(cache: MutableMapping[Any, Any], keys: Any, values: Any) -> None:

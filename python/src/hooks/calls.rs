@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use mobula::Placement;
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use super::python::{Open, PythonHooks};
 use crate::errors;
@@ -51,14 +52,30 @@ impl Hooks {
         self.watch.is_some()
     }
 
+    /// The hooks around tasks, for worker processes: the name of each callback that has some, its `task_start`
+    /// and its `task_end`.
+    pub(crate) fn around(&self, py: Python<'_>) -> PyResult<Option<Py<PyList>>> {
+        let has_any = |table: &&Table| table.task_start.is_some() || table.task_end.is_some();
+        let of = |table: &Table| {
+            let copy = |hook: &Option<Py<PyAny>>| hook.as_ref().map(|hook| hook.clone_ref(py));
+            (table.name.clone(), copy(&table.task_start), copy(&table.task_end))
+        };
+        let around: Vec<_> = self.callbacks.iter().filter(has_any).map(of).collect();
+        if around.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(PyList::new(py, around)?.unbind()))
+    }
+
     /// The hooks of a run that is about to start on this thread. They end with the guard.
     pub(crate) fn of_run(
         &self,
         py: Python<'_>,
         planned: &Planned,
         graph: &Bound<'_, PyDict>,
+        placement: Placement,
     ) -> PyResult<Open> {
-        PythonHooks::open(py, self, planned, graph)
+        PythonHooks::open(py, self, planned, graph, placement)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use mobula::{Plan, TaskId};
+use mobula::{Placement, Plan, TaskId};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -26,6 +26,8 @@ pub(crate) struct PythonHooks {
     pub(super) presubmit: Vec<Hook>,
     pub(super) postsubmit: Vec<Hook>,
     pub(super) around: Vec<Around>,
+    /// True if those are called where the tasks are, in worker processes.
+    pub(super) around_is_elsewhere: bool,
     pub(super) postsubmit_all: Vec<Hook>,
     pub(super) error: Vec<Hook>,
     pub(super) retry: Vec<Hook>,
@@ -65,6 +67,7 @@ impl PythonHooks {
         hooks: &Hooks,
         planned: &Planned,
         graph: &Bound<'_, PyDict>,
+        placement: Placement,
     ) -> PyResult<Open> {
         let all = |hook, of: fn(&Table) -> Option<&Py<PyAny>>| Hook::all(py, hooks, hook, of);
         let around = hooks.callbacks.iter().map(|table| Around {
@@ -83,6 +86,7 @@ impl PythonHooks {
             presubmit: all("presubmit", |table| table.presubmit.as_ref()),
             postsubmit: all("postsubmit", |table| table.postsubmit.as_ref()),
             around: around.filter(has_any).collect(),
+            around_is_elsewhere: placement != Placement::Threads,
             postsubmit_all: all("postsubmit_all", |table| table.postsubmit_all.as_ref()),
             error: all("error", |table| table.error.as_ref()),
             retry,

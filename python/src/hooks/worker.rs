@@ -101,6 +101,11 @@ impl PythonHooks {
         self.graph.get().bind(key.py()).get_item(key)
     }
 
+    /// True if the hooks around a task are called where it is, in a worker process.
+    fn is_around_elsewhere(&self, task: TaskId) -> bool {
+        self.around_is_elsewhere && self.plan.func(task).as_any().is_some()
+    }
+
     /// The first answer of a callback, all of which are asked.
     fn answer(
         &self,
@@ -236,7 +241,8 @@ impl Callback for PythonHooks {
         if self.around.is_empty() && self.watch.is_none() {
             return Ok(None);
         }
-        let states = if self.around.iter().any(|around| around.start.is_some()) {
+        let is_here = !self.is_around_elsewhere(task);
+        let states = if is_here && self.around.iter().any(|around| around.start.is_some()) {
             attached(|py| self.states(py, task, inputs))?
         } else {
             SmallVec::new()
@@ -247,7 +253,8 @@ impl Callback for PythonHooks {
     fn posttask(&self, _: &Key, result: &Value, pre_state: PreState) -> HookResult {
         let started = pre_state.and_then(|state| state.downcast::<Started>().ok());
         let Some(started) = started.filter(|_| !self.mailbox.is_over()) else { return Ok(()) };
-        if self.around.iter().any(|around| around.end.is_some()) {
+        let is_here = !self.is_around_elsewhere(started.task);
+        if is_here && self.around.iter().any(|around| around.end.is_some()) {
             attached(|py| self.ends(py, &started, result))?;
         }
         if self.watch.is_some() {

@@ -14,6 +14,8 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -29,17 +31,57 @@ class Scheduler(NamedTuple):
     get_sync: Get
 
 
+#: What the option `--scheduler-under-test` takes.
+NAMES = ("threads", "sync", "processes", "mobula", "mobula-processes")
+
+
 def scheduler_named(name: str) -> Scheduler:
     """The scheduler under test, by the name of the option."""
-    if name == "mobula":
+    if name.startswith("mobula"):
         module = importlib.import_module("mobula.dask")
-        return Scheduler(module.get, module.get_sync)
+        return Scheduler(
+            module.get if name == "mobula" else in_processes(module.get), module.get_sync
+        )
     local = importlib.import_module("dask.local")
-    if name == "threads":
-        return Scheduler(importlib.import_module("dask.threaded").get, local.get_sync)
-    if name == "sync":
-        return Scheduler(local.get_sync, local.get_sync)
-    raise pytest.UsageError(f"unknown scheduler {name!r}: give threads, sync or mobula")
+    gets = {"threads": importlib.import_module("dask.threaded").get, "sync": local.get_sync}
+    return Scheduler(gets[name] if name in gets else DaskProcesses().get, local.get_sync)
+
+
+def in_processes(get: Get) -> Get:
+    """Mobula's scheduler with worker processes, unless a call asks for other workers."""
+
+    def get_in_processes(dsk: Any, keys: Any, **keywords: Any) -> Any:
+        return get(dsk, keys, **{"workers": "processes", **keywords})
+
+    return get_in_processes
+
+
+class DaskProcesses:
+    """Dask's own processes, which show what a test demands that no processes can do.
+
+    Dask would start a pool for each call, which takes longer than most tests.
+    """
+
+    def __init__(self) -> None:
+        self.module = importlib.import_module("dask.multiprocessing")
+        self.pool: ProcessPoolExecutor | None = None
+
+    def get(self, dsk: Any, keys: Any, **keywords: Any) -> Any:
+        if keywords.get("pool") is None:
+            keywords["pool"] = self.pool = self.pool or self._new_pool()
+        try:
+            return self.module.get(dsk, keys, **keywords)
+        except BrokenProcessPool:
+            self.pool = None
+            raise
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        os.environ["PYTHONHASHSEED"] = "6640"
+        return ProcessPoolExecutor(
+            2,
+            mp_context=self.module.get_context(),
+            initializer=self.module.initialize_worker_process,
+        )
 
 
 class Replacement:
@@ -174,7 +216,7 @@ def _last_line(report: pytest.TestReport | pytest.CollectReport) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mobula", "Dask's own tests on another scheduler")
     group.addoption(
-        "--scheduler-under-test", default="mobula", help="threads, sync or mobula (the default)"
+        "--scheduler-under-test", default="mobula", choices=NAMES, help="mobula is the default"
     )
     group.addoption(
         "--only-by-name",

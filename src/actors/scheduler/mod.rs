@@ -29,8 +29,8 @@ use super::worker::{
     WorkerLost, WorkerSettings,
 };
 use crate::engine::{
-    Cause, Command, Engine, Event, Failure, Policy, Run, RunId, RunOutcome, Running, Status,
-    TaskId, Ticket, WorkerId, spares,
+    Cause, Command, Engine, Event, Failure, Placement, Policy, Run, RunId, RunOutcome, Running,
+    Status, TaskId, Ticket, WorkerId, spares,
 };
 use crate::graph::{Plan, Results};
 use limits::Stuck;
@@ -77,7 +77,8 @@ struct Entry {
 impl Entry {
     /// What a task failed with for good.
     fn failure(&self, task: TaskId, attempts: u32, worker_lost: bool) -> Failure {
-        let own = self.failure.clone().filter(|_| !worker_lost);
+        let of_process = |failure: &Failure| matches!(failure.cause, Cause::ProcessLost(_));
+        let own = self.failure.clone().filter(|failure| !worker_lost || of_process(failure));
         let key = || self.active.run.plan().key(task).clone();
         let failure = own.unwrap_or_else(|| Failure::new(key(), Cause::WorkerLost));
         Failure { attempts, ..failure }
@@ -118,7 +119,16 @@ impl SchedulerActor {
         match command {
             Command::Publish { run } => {
                 if let Some(entry) = self.runs.get(&run) {
-                    self.settings.crew.add_run(Arc::clone(&entry.active));
+                    let (crew, active) = (&self.settings.crew, &entry.active);
+                    if active.run.policy().placement == Placement::Auto
+                        && let Some(fleet) = crew.fleet()
+                    {
+                        active.is_elsewhere.store(fleet.sends_any_of(active), Ordering::Release);
+                        crew.add_run(Arc::clone(active));
+                        fleet.sample(crew);
+                        return;
+                    }
+                    crew.add_run(Arc::clone(active));
                 }
             }
             Command::RunTasks { worker, run, tasks } => self.run_tasks(worker, run, &tasks),
@@ -307,6 +317,7 @@ impl SchedulerActor {
             reports: scheduler.recipient(),
             futures: self.futures.clone().recipient(),
             has_futures: AtomicBool::new(false),
+            is_elsewhere: AtomicBool::new(false),
             history: Arc::clone(self.settings.crew.history()),
         });
         let on_error = active.run.policy().on_error;
@@ -441,6 +452,15 @@ impl Handler<Report> for SchedulerActor {
                 entry.returned.insert(task, ticket);
                 entry.failure = Some(failure);
                 Event::TaskFailed { run, task, worker, retries, backoff, by_hook }
+            }
+            Report::TaskLost { run, ticket, worker, end } => {
+                let Some(entry) = self.runs.get_mut(&run) else { return };
+                let task = ticket.task();
+                let repeatable = entry.active.run.can_run_again(&ticket);
+                let key = entry.active.run.plan().key(task).clone();
+                entry.failure = Some(Failure::new(key, Cause::ProcessLost(end)));
+                entry.returned.insert(task, ticket);
+                Event::TasksLost { worker, running: vec![Running { run, task, repeatable }] }
             }
         };
         self.happened(event, context);

@@ -17,6 +17,9 @@
 //! A value that came back keeps its file, so that it leaves for nothing the next time. A write that is
 //! overtaken by a pin ends as a value that is here and has a file; one that is overtaken by the release
 //! of the value is broken off. Which buffers leave is not decided here.
+//!
+//! A value may have stayed in a worker process ([`Stayed`]). When that has ended, the value is gone although
+//! its buffer is *here*: whoever asks for it has it made again, as if its file were lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,8 +29,9 @@ use std::time::Duration;
 
 use super::io::Urgency;
 use super::shelf::Shelf;
-use crate::engine::{Cause, Failure, Kept, RunId, TaskId};
+use crate::engine::{Cause, Failure, Kept, Placement, RunId, TaskId};
 use crate::graph::{Key, Plan, TaskOptions};
+use crate::process::Stayed;
 use crate::spill::{SpillError, SpillFile};
 use crate::value::Value;
 
@@ -64,6 +68,8 @@ pub(super) struct Lineage {
     pub(super) task: TaskId,
     /// What its run said of tasks that say nothing themselves, if it said anything.
     pub(super) options: Option<Box<TaskOptions>>,
+    /// Where its run called functions.
+    pub(super) placement: Placement,
     /// False if something else than tasks had a part in the value: then it is not made again, because
     /// it could come out different.
     pub(super) by_tasks_alone: bool,
@@ -268,7 +274,7 @@ impl Buffer {
             Err(error) => {
                 log::warn!("the value of {:?} cannot be read back: {error}", self.key);
                 self.shelf.disk().remove(file);
-                self.shelf.make_again(self, &error);
+                self.shelf.make_again(self, &error.to_string());
             }
         }
     }
@@ -302,9 +308,9 @@ impl Buffer {
         self.lineage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is told of a value that is lost with its file.
-    pub(super) fn lost(&self, error: &SpillError) -> Failure {
-        Failure::new(self.key.clone(), Cause::Lost(error.to_string().into()))
+    /// What is told of a value that is lost for this reason.
+    pub(super) fn lost(&self, reason: &str) -> Failure {
+        Failure::new(self.key.clone(), Cause::Lost(reason.into()))
     }
 
     /// What is told of a value that was away when the cluster ended.
@@ -339,22 +345,27 @@ impl Kept for Buffer {
     }
 
     fn is_away(&self) -> bool {
-        matches!(&*self.lock(), State::Away(_) | State::Coming(_))
+        match &*self.lock() {
+            State::Here { value, .. } => Stayed::is_gone(value),
+            State::Away(_) | State::Coming(_) => true,
+            State::Lost(_) => false,
+        }
     }
 
     fn pin(&self) -> Option<Value> {
         match &*self.lock() {
-            State::Here { value, .. } => {
+            State::Here { value, .. } if !Stayed::is_gone(value) => {
                 self.used.store(self.shelf.now(), Ordering::Relaxed);
                 Some(value.clone())
             }
-            State::Away(_) | State::Coming(_) | State::Lost(_) => None,
+            State::Here { .. } | State::Away(_) | State::Coming(_) | State::Lost(_) => None,
         }
     }
 
     fn poll_pin(&self, context: &mut Context<'_>) -> Poll<Result<Value, Failure>> {
         let mut state = self.lock();
         match &mut *state {
+            State::Here { value, .. } if Stayed::is_gone(value) => {}
             State::Here { value, .. } => {
                 self.used.store(self.shelf.now(), Ordering::Relaxed);
                 self.is_awaited.store(false, Ordering::Relaxed);
@@ -370,12 +381,24 @@ impl Kept for Buffer {
             State::Away(_) => {}
         }
         let coming = State::Coming(vec![context.waker().clone()]);
-        let State::Away(file) = std::mem::replace(&mut *state, coming) else {
-            unreachable!("it was away")
-        };
-        drop(state);
+        let old = std::mem::replace(&mut *state, coming);
         let this = self.this.upgrade().expect("somebody holds it who asks for it");
-        self.shelf.io().submit(Urgency::Awaited, move || this.read_back(file));
+        match old {
+            State::Away(file) => {
+                drop(state);
+                self.shelf.io().submit(Urgency::Awaited, move || this.read_back(file));
+            }
+            State::Here { value, .. } => {
+                self.shelf.left(self.bytes());
+                drop(state);
+                // Dropping the value, and planning what makes it again, is nothing for who asks.
+                self.shelf.io().submit(Urgency::Awaited, move || {
+                    drop(value);
+                    this.shelf.make_again(&this, "its worker process has ended");
+                });
+            }
+            State::Coming(_) | State::Lost(_) => unreachable!("those were answered"),
+        }
         Poll::Pending
     }
 }

@@ -20,7 +20,7 @@ use crate::engine::{
     Failure, Held, Keeper, Kept, LARGE, Made, Memory, Padded, Policy, Resources, Run, WorkerId,
 };
 use crate::graph::{Key, Plan};
-use crate::spill::{Disk, SpillError, SpillFile};
+use crate::spill::{Disk, SpillFile};
 use crate::value::Value;
 
 thread_local! {
@@ -392,12 +392,14 @@ impl Shelf {
         }
     }
 
-    /// Lets a value be made again whose file cannot be read. Called on an I/O thread.
-    pub(super) fn make_again(&self, buffer: &Arc<Buffer>, error: &SpillError) {
-        self.note(buffer, Happening::Unreadable { reason: error.to_string() });
-        let lost = || buffer.made_again(Err(buffer.lost(error)));
+    /// Lets a value be made again that is gone for this reason: its file cannot be read, or its worker
+    /// process has ended. Called on an I/O thread.
+    pub(super) fn make_again(&self, buffer: &Arc<Buffer>, reason: &str) {
+        self.note(buffer, Happening::Unreadable { reason: reason.to_owned() });
+        let lost = || buffer.made_again(Err(buffer.lost(reason)));
         let lineage = buffer.lineage().filter(|lineage| lineage.by_tasks_alone);
-        let (Some(Lineage { plan, task, options, .. }), Some(links)) = (lineage, self.links.get())
+        let (Some(Lineage { plan, task, options, placement, .. }), Some(links)) =
+            (lineage, self.links.get())
         else {
             return lost();
         };
@@ -412,7 +414,7 @@ impl Shelf {
         self.counts.recomputed.fetch_add(1, Ordering::Relaxed);
         let tasks = options.map(|options| *options).unwrap_or_default();
         let run = Run::new(super::next_run(), Arc::new(plan), &self.resources(), Vec::new())
-            .under(Policy { tasks, ..Policy::default() });
+            .under(Policy { tasks, placement, outputs_may_stay: true, ..Policy::default() });
         let buffer = Arc::clone(buffer);
         // If the scheduler is gone, what waits for the buffer hears of it when the message is dropped.
         links.recovery.do_send(Recover { run: Arc::new(run), buffer: Recovering(Some(buffer)) });
@@ -449,9 +451,10 @@ impl Keeper for Shelf {
         }
         let began = BEGAN.get().filter(|_| self.prices);
         let cost = began.map_or(Duration::ZERO, |began| began.elapsed());
-        let Made { run, plan, task, options, by_tasks_alone } = made;
+        let Made { run, plan, task, options, placement, by_tasks_alone } = made;
         let options = (!options.say_nothing()).then(|| Box::new(options.clone()));
-        let lineage = Lineage { run, plan: Arc::clone(plan), task, options, by_tasks_alone };
+        let plan_of = Arc::clone(plan);
+        let lineage = Lineage { run, plan: plan_of, task, options, placement, by_tasks_alone };
         let this = self.this.upgrade().expect("a run holds its keeper");
         this.shelve(worker, plan.key(task).clone(), value, cost, Some(lineage))
     }

@@ -12,7 +12,7 @@ use super::super::contained_panic_message;
 use super::super::history::{Happening, History};
 use super::asynchronous::AwaitTask;
 use crate::engine::{Failure, Run, RunId, TaskId, Ticket, WorkerId};
-use crate::graph::{Backoff, Missing};
+use crate::graph::{Backoff, Missing, ProcessEnd};
 use crate::value::Value;
 
 /// A run that workers work on.
@@ -25,6 +25,8 @@ pub(crate) struct ActiveRun {
     pub(crate) futures: Recipient<AwaitTask>,
     /// True once a future was handed over.
     pub(crate) has_futures: AtomicBool,
+    /// True once tasks of it are called in processes, if the run leaves that open.
+    pub(crate) is_elsewhere: AtomicBool,
     /// Where it is noted what happens to tasks.
     pub(crate) history: Arc<History>,
 }
@@ -67,6 +69,17 @@ pub(crate) enum Report {
         backoff: Backoff,
         /// True if it was a hook of the task that failed.
         by_hook: bool,
+    },
+    /// A task was lost with the process that was making its call.
+    TaskLost {
+        /// The run.
+        run: RunId,
+        /// The right to run the task, given back.
+        ticket: Ticket,
+        /// The worker whose process it was.
+        worker: WorkerId,
+        /// How the process ended.
+        end: Arc<ProcessEnd>,
     },
 }
 

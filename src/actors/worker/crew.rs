@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use super::super::history::History;
 use super::active::ActiveRun;
 use super::environment::Surroundings;
+use super::process::Fleet;
 use crate::engine::{RunId, WorkerId};
 
 /// What all workers of a cluster share.
@@ -39,6 +40,8 @@ pub(crate) struct Crew {
     waiting: Mutex<Vec<Thread>>,
     history: Arc<History>,
     surroundings: Surroundings,
+    /// The processes in which tasks can be called, if the cluster has such.
+    fleet: Option<Arc<Fleet>>,
     /// In a cluster without threads of its own: held by the thread that is its worker just now.
     seat: Option<Mutex<()>>,
     /// The origin of the clock that workers and those who watch them share.
@@ -51,7 +54,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Crew {
-    pub(crate) fn new(history: Arc<History>, surroundings: Surroundings, inline: bool) -> Self {
+    pub(crate) fn new(
+        history: Arc<History>,
+        surroundings: Surroundings,
+        fleet: Option<Arc<Fleet>>,
+        inline: bool,
+    ) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of the cluster's clock")]
         let began = Instant::now();
         Self {
@@ -62,6 +70,7 @@ impl Crew {
             waiting: Mutex::default(),
             history,
             surroundings,
+            fleet,
             seat: inline.then(Mutex::default),
             began,
         }
@@ -75,6 +84,11 @@ impl Crew {
     /// What the work of the workers is surrounded with.
     pub(super) fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    /// The processes in which tasks can be called, if the cluster has such.
+    pub(crate) fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.fleet.as_ref()
     }
 
     /// True if there are no threads but those that wait.
@@ -153,7 +167,7 @@ impl Crew {
     }
 
     /// Wakes a certain worker; if it does not sleep, somebody else, as it may be busy for long.
-    pub(super) fn wake(&self, worker: WorkerId) {
+    pub(crate) fn wake(&self, worker: WorkerId) {
         let mut sleepers = lock(&self.sleepers);
         let Some(at) = sleepers.iter().position(|(other, _)| *other == worker) else {
             drop(sleepers);

@@ -10,6 +10,7 @@ mod crew;
 mod environment;
 mod failing;
 mod limited;
+pub(crate) mod process;
 mod spell;
 mod thread;
 mod waiting;
@@ -28,6 +29,7 @@ pub(crate) use crew::Crew;
 pub(crate) use environment::Surroundings;
 pub use environment::WorkerEnvironment;
 pub(crate) use failing::{asks_conditions, fail_task};
+pub(crate) use process::Fleet;
 pub(crate) use waiting::{is_worker_thread, wait_among, wait_for, wait_needing};
 
 use super::store::sits_at;

@@ -2,6 +2,9 @@
 //!
 //! Without an environment nothing of this happens: the worker takes tasks as it finds them.
 
+use std::sync::Arc;
+
+use super::active::ActiveRun;
 use super::environment::Surroundings;
 use super::thread::WorkerThread;
 use crate::engine::{RunId, Watch};
@@ -11,7 +14,11 @@ impl WorkerThread {
     pub(super) fn work_a_spell(&self, turn: &mut usize) -> bool {
         let surroundings = self.crew.surroundings();
         if surroundings.is_plain() {
-            return self.work_on_next(turn, Watch::default());
+            return self.work_on_next(turn, Watch::default(), false)
+                || self.has_fleet() && self.work_on_next(turn, Watch::default(), true);
+        }
+        if self.has_fleet() && self.work_on_next(turn, Watch::default(), true) {
+            return true;
         }
         if !self.is_welcome() {
             return false;
@@ -19,7 +26,7 @@ impl WorkerThread {
         let mut found = false;
         surroundings.work(&mut || {
             // Who has come in takes what there is.
-            while !self.is_stopped() && self.work_on_next(turn, Watch::eager()) {
+            while !self.is_stopped() && self.work_on_next(turn, Watch::eager(), false) {
                 found = true;
                 if !surroundings.goes_on() {
                     break;
@@ -32,13 +39,15 @@ impl WorkerThread {
     /// Whether there is work, and this worker may begin a spell for it.
     pub(super) fn is_welcome(&self) -> bool {
         let (_, runs) = self.crew.runs();
-        let has_work = runs.iter().any(|active| active.run.has_work_for(self.id));
+        let needs_one = |active: &&Arc<ActiveRun>| !self.needs_no_spell(active);
+        let mut in_spells = runs.iter().filter(needs_one);
+        let has_work = in_spells.any(|active| active.run.has_work_for(self.id));
         let now = self.now();
         has_work
             && self.crew.surroundings().admits(|| {
                 let watches = &mut *self.watches.borrow_mut();
                 watches.retain(|(id, _)| runs.iter().any(|active| active.run.id() == *id));
-                runs.iter().any(|active| {
+                runs.iter().filter(needs_one).any(|active| {
                     let watch = watch_of(watches, active.run.id());
                     Surroundings::joining_pays(&active.run, self.id, watch, now)
                 })

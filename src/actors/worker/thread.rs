@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::super::blocking::block_on;
 use super::super::callbacks::PreStates;
 use super::super::panic_message;
 use super::super::store::begins_at;
@@ -21,9 +20,10 @@ use super::asynchronous::AwaitTask;
 use super::crew::Crew;
 use super::failing::{call_failed, fail_by_hook, fail_by_loss, fail_task};
 use super::limited;
+use super::process::Station;
 use super::spell::watch_of;
 use crate::engine::{
-    Cause, Completion, Failure, Memory, Pace, Pins, Run, RunId, TaskId, Ticket, Watch, WorkerId,
+    Cause, Completion, Failure, Pace, Pins, Run, RunId, TaskId, Ticket, Watch, WorkerId,
 };
 use crate::graph::Outcome;
 use crate::value::Value;
@@ -47,18 +47,20 @@ pub(super) struct WorkerThread {
     /// Set by the actor when the thread is to end.
     stop: Arc<AtomicBool>,
     /// The runs of the tasks that this thread is in, the innermost one last.
-    inside: RefCell<Vec<Arc<ActiveRun>>>,
+    pub(super) inside: RefCell<Vec<Arc<ActiveRun>>>,
     /// When the worker last looked at what all values take.
     refreshed: Cell<Duration>,
     /// The room in memory of those tasks of them that wait.
-    lent: Cell<u64>,
+    pub(super) lent: Cell<u64>,
     /// What this worker saw of the runs that it did not join, where joining has a price.
     pub(super) watches: RefCell<Vec<(RunId, Watch)>>,
+    /// The child process of this worker, with the calls that it was sent.
+    pub(super) station: RefCell<Station>,
     began: Instant,
 }
 
 /// What a task came to.
-enum Step {
+pub(super) enum Step {
     Completed(Completion),
     /// The task failed, or its future was handed on.
     Left,
@@ -70,7 +72,9 @@ impl WorkerThread {
     pub(super) fn new(id: WorkerId, crew: Arc<Crew>, stop: Arc<AtomicBool>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the origin of this worker's clock")]
         let began = Instant::now();
+        let station = RefCell::new(Station::new(crew.fleet().map(Arc::clone)));
         Self {
+            station,
             id,
             crew,
             stop,
@@ -88,6 +92,7 @@ impl WorkerThread {
         CURRENT.set(Some(Rc::clone(&this)));
         let mut turn = 0;
         this.crew.surroundings().thread(&mut || {
+            this.start_child_early();
             while !this.is_stopped() {
                 if !this.work_a_spell(&mut turn) {
                     this.find_work(&mut turn);
@@ -116,12 +121,20 @@ impl WorkerThread {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Works on the next run, in turn, that has a task for this worker; false if none has.
-    pub(super) fn work_on_next(&self, turn: &mut usize, watch: Watch) -> bool {
+    /// Works on the next run, in turn, that has a task for this worker; false if none has. Looks only at
+    /// runs whose tasks are called in processes, or only at the others.
+    pub(super) fn work_on_next(&self, turn: &mut usize, watch: Watch, elsewhere: bool) -> bool {
         let (version, runs) = self.crew.runs();
+        if elsewhere && let Some((active, ticket)) = self.bound_task() {
+            self.work(&active, ticket, version, true);
+            return true;
+        }
         for offset in 0..runs.len() {
             let at = (*turn + offset) % runs.len();
             let active = &runs[at];
+            if self.goes_elsewhere(active) != elsewhere {
+                continue;
+            }
             if let Some(ticket) = self.first_task(&active.run, watch) {
                 self.work(active, ticket, version, runs.len() > 1);
                 *turn = at + 1;
@@ -131,7 +144,7 @@ impl WorkerThread {
         false
     }
 
-    fn first_task(&self, run: &Run, mut watch: Watch) -> Option<Ticket> {
+    pub(super) fn first_task(&self, run: &Run, mut watch: Watch) -> Option<Ticket> {
         let own = || run.is_running().then(|| run.next(self.id)).flatten();
         own()
             .or_else(|| {
@@ -150,16 +163,13 @@ impl WorkerThread {
             let from = self.now();
             while self.now().saturating_sub(from) < LOOKING_AROUND && self.crew.version() == version
             {
-                if !self.crew.surroundings().is_plain() {
-                    if self.is_welcome() {
-                        return;
-                    }
-                    std::hint::spin_loop();
-                    continue;
+                if !self.crew.surroundings().is_plain() && self.is_welcome() {
+                    return;
                 }
                 for (active, watch) in runs.iter().zip(&mut watches) {
                     let run = &active.run;
                     if run.is_running()
+                        && self.needs_no_spell(active)
                         && let Some(ticket) = run.take_from_others(self.id, watch, self.now())
                     {
                         return self.work(active, ticket, version, runs.len() > 1);
@@ -183,15 +193,25 @@ impl WorkerThread {
             let (_, runs) = self.crew.runs();
             if !runs.iter().any(|active| active.run.is_running()) {
                 drop(runs);
+                self.forget_runs();
+                self.leave_child_alone();
                 std::thread::park();
+                self.look_after_idle_child();
                 break;
             }
             if !self.crew.surroundings().is_plain() && self.is_welcome() {
                 break;
             }
+            // A call is bound to a child while its worker may be on its way to sleep, and be missed by the
+            // one that wakes.
+            if let Some((active, ticket)) = self.bound_task() {
+                drop(runs);
+                self.crew.is_awake(self.id);
+                return self.work(&active, ticket, version, true);
+            }
             let found = runs.iter().find_map(|active| {
                 let run = &active.run;
-                let ticket = (run.is_running() && self.crew.surroundings().is_plain())
+                let ticket = (run.is_running() && self.needs_no_spell(active))
                     .then(|| {
                         let watch = watch_of(&mut watches, run.id());
                         run.next(self.id)
@@ -212,6 +232,8 @@ impl WorkerThread {
             if !self.crew.is_sleeping(self.id) {
                 break;
             }
+            self.recall();
+            self.hear_idle_child();
             nap = (nap * 2).min(NAP.1);
         }
         self.crew.is_awake(self.id);
@@ -233,13 +255,16 @@ impl WorkerThread {
     }
 
     /// Works on one run until nothing of it is left for this worker, or until other runs' turn comes.
-    fn work(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
+    pub(super) fn work(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
         self.inside.borrow_mut().push(Arc::clone(active));
         self.work_in_turn(active, first, version, several);
         self.inside.borrow_mut().pop();
     }
 
     fn work_in_turn(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
+        if self.goes_elsewhere(active) {
+            return self.work_in_processes(active, first, version, several);
+        }
         let run = &*active.run;
         if run.task_time().is_none() {
             // Nobody knows yet how long a task takes, so the first one must not be waited for.
@@ -258,8 +283,12 @@ impl WorkerThread {
             if self.is_stopped() {
                 return run.put_back(self.id, ticket);
             }
+            let mut has_ended = true;
             next = match self.step(active, ticket) {
-                Step::Left => run.next(self.id),
+                Step::Left => {
+                    has_ended = false;
+                    run.next(self.id)
+                }
                 // Another worker may be in this one's place by now.
                 Step::Overdue => return,
                 Step::Completed(completion) => {
@@ -282,10 +311,12 @@ impl WorkerThread {
                 let (tasks, elapsed) = pace.look(now);
                 run.measured(tasks, elapsed);
                 self.refresh(run, now);
-                self.note(run, task, tasks, elapsed);
+                if has_ended {
+                    self.note(run, task, tasks, elapsed);
+                }
                 self.share(run);
                 let waited_for = several || self.crew.version() != version;
-                let turn_is_over = waited_for && pace.turn_is_over();
+                let turn_is_over = waited_for && pace.turn_is_over() || self.goes_elsewhere(active);
                 if turn_is_over || self.is_stopped() || !self.crew.surroundings().goes_on() {
                     if let Some(ticket) = next {
                         run.put_back(self.id, ticket);
@@ -299,6 +330,7 @@ impl WorkerThread {
     /// Notes a task that has ended, if its time is known: it was the only one since the last look.
     fn note(&self, run: &Run, task: TaskId, tasks: u32, elapsed: Duration) {
         if tasks == 1 {
+            self.took(run, task, elapsed);
             self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
         }
     }
@@ -385,8 +417,35 @@ impl WorkerThread {
                 Err(failure) => return self.fail_hook(active, ticket, failure),
             }
         }
-        let Some((ticket, called)) = limited::call(run, &self.crew, self.id, ticket, &mut pins)
-        else {
+        self.call_limited(active, ticket, states, &mut pins)
+    }
+
+    /// Calls a task before whose call everything was done, in this thread.
+    pub(super) fn call_and_post(
+        &self,
+        active: &Arc<ActiveRun>,
+        ticket: Ticket,
+        states: PreStates,
+    ) -> Step {
+        let run = &active.run;
+        let mut pins = Pins::default();
+        if run.has_kept()
+            && let Err(failure) = self.bring_back(run, &ticket, &mut pins)
+        {
+            return self.lose_input(active, ticket, failure);
+        }
+        self.call_limited(active, ticket, states, &mut pins)
+    }
+
+    fn call_limited(
+        &self,
+        active: &Arc<ActiveRun>,
+        ticket: Ticket,
+        states: PreStates,
+        pins: &mut Pins,
+    ) -> Step {
+        let run = &active.run;
+        let Some((ticket, called)) = limited::call(run, &self.crew, self.id, ticket, pins) else {
             return Step::Overdue;
         };
         match called {
@@ -414,7 +473,12 @@ impl WorkerThread {
 
     /// Holds the large inputs of a task in memory, and waits for those that have to come back first.
     #[cold]
-    fn bring_back(&self, run: &Run, ticket: &Ticket, pins: &mut Pins) -> Result<(), Failure> {
+    pub(super) fn bring_back(
+        &self,
+        run: &Run,
+        ticket: &Ticket,
+        pins: &mut Pins,
+    ) -> Result<(), Failure> {
         // Mostly they are all there.
         let at_once = &mut Context::from_waker(Waker::noop());
         if let Poll::Ready(pinned) = run.poll_pins(ticket, pins, at_once) {
@@ -460,73 +524,8 @@ impl WorkerThread {
         Step::Left
     }
 
-    fn is_inside(&self, run: RunId) -> bool {
+    pub(super) fn is_inside(&self, run: RunId) -> bool {
         self.inside.borrow().iter().any(|active| active.run.id() == run)
-    }
-
-    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if there is
-    /// no answer to which.
-    pub(super) fn wait_inside<F: Future>(
-        &self,
-        run: &mut dyn FnMut() -> Option<RunId>,
-        future: F,
-    ) -> F::Output {
-        // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
-        let inside = self.inside.borrow();
-        let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
-        let memory = inside.last().map(|active| Arc::clone(active.run.memory()));
-        drop(inside);
-        let more = room.saturating_sub(self.lent.get());
-        let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
-        lend(&|memory| memory.lend(more));
-        self.lent.set(self.lent.get() + more);
-        let mut output = None;
-        let mut future = Some(future);
-        self.crew.surroundings().wait(&mut || {
-            output = future.take().map(|future| block_on(future, || self.help(run())));
-        });
-        let output = output.expect("an environment calls what it is given");
-        self.lent.set(self.lent.get() - more);
-        lend(&|memory| memory.take_back(more));
-        output
-    }
-
-    /// Works while a task of this thread waits for a run: on that run, or else on any other (what it
-    /// waits for may depend on that one), but on none that this thread is already inside of: else every
-    /// task that waits would start the next one like it, deeper and deeper on this stack. Runs of one
-    /// task each do that all the same, so from some depth on nothing but the awaited run is worked on.
-    /// Without such work, waits a while.
-    ///
-    /// A worker that was relieved only waits: another one is in its place.
-    pub(super) fn help(&self, awaited: Option<RunId>) {
-        /// A task may take a lot of the stack.
-        const DEEP: usize = 16;
-        if self.is_stopped() {
-            return std::thread::park_timeout(NAP.0);
-        }
-        let is_deep = self.inside.borrow().len() >= DEEP;
-        let (version, runs) = self.crew.runs();
-        let is_awaited = |active: &&Arc<ActiveRun>| Some(active.run.id()) == awaited;
-        let others = runs
-            .iter()
-            .rev()
-            .filter(|_| !is_deep)
-            .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
-        let task = runs.iter().filter(is_awaited).chain(others).find_map(|active| {
-            Some((Arc::clone(active), self.first_task(&active.run, Watch::eager())?))
-        });
-        drop(runs);
-        if let Some((active, ticket)) = task {
-            let mut ticket = Some(ticket);
-            return self.crew.surroundings().work(&mut || {
-                if let Some(ticket) = ticket.take() {
-                    self.work(&active, ticket, version, true);
-                }
-            });
-        }
-        self.crew.waits();
-        std::thread::park_timeout(NAP.0);
-        self.crew.waits_no_more();
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::super::blocking::block_on;
+use super::active::ActiveRun;
 use super::crew::Crew;
 use super::thread::{CURRENT, NAP, WorkerThread};
-use crate::engine::{RunId, WorkerId};
+use crate::engine::{Memory, RunId, Watch, WorkerId};
 
 /// True if this is a worker's thread.
 pub(crate) fn is_worker_thread() -> bool {
@@ -51,4 +53,85 @@ pub(crate) fn wait_among<F: Future>(crew: &Weak<Crew>, run: Option<RunId>, futur
 /// True if this thread is a worker of this crew just now.
 fn is_worker_of(crew: &Arc<Crew>) -> bool {
     CURRENT.with_borrow(|worker| worker.as_ref().is_some_and(|it| Arc::ptr_eq(&it.crew, crew)))
+}
+
+impl WorkerThread {
+    /// Waits in a task of this thread for a future that ends with a run; with an unknown one, if there is
+    /// no answer to which.
+    pub(super) fn wait_inside<F: Future>(
+        &self,
+        run: &mut dyn FnMut() -> Option<RunId>,
+        future: F,
+    ) -> F::Output {
+        // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
+        let inside = self.inside.borrow();
+        let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
+        let memory = inside.last().map(|active| Arc::clone(active.run.memory()));
+        drop(inside);
+        let more = room.saturating_sub(self.lent.get());
+        let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
+        lend(&|memory| memory.lend(more));
+        self.lent.set(self.lent.get() + more);
+        let mut output = None;
+        let mut future = Some(future);
+        self.crew.surroundings().wait(&mut || {
+            output = future.take().map(|future| block_on(future, || self.help(run())));
+        });
+        let output = output.expect("an environment calls what it is given");
+        self.lent.set(self.lent.get() - more);
+        lend(&|memory| memory.take_back(more));
+        output
+    }
+
+    /// Works while a task of this thread waits for a run: on that run, or else on any other (what it
+    /// waits for may depend on that one), but on none that this thread is already inside of: else every
+    /// task that waits would start the next one like it, deeper and deeper on this stack. Runs of one
+    /// task each do that all the same, so from some depth on nothing but the awaited run is worked on.
+    /// Without such work, waits a while.
+    ///
+    /// A worker that was relieved only waits: another one is in its place.
+    pub(super) fn help(&self, awaited: Option<RunId>) {
+        /// A task may take a lot of the stack.
+        const DEEP: usize = 16;
+        // What its child says may be what is waited for.
+        self.attend(Duration::ZERO);
+        if self.is_stopped() {
+            return self.nap();
+        }
+        let is_deep = self.inside.borrow().len() >= DEEP;
+        let (version, runs) = self.crew.runs();
+        let is_awaited = |active: &&Arc<ActiveRun>| Some(active.run.id()) == awaited;
+        let others = runs
+            .iter()
+            .rev()
+            .filter(|_| !is_deep)
+            .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
+        let task = runs.iter().filter(is_awaited).chain(others).find_map(|active| {
+            Some((Arc::clone(active), self.first_task(&active.run, Watch::eager())?))
+        });
+        drop(runs);
+        if let Some((active, ticket)) = task {
+            let mut ticket = Some(ticket);
+            if self.goes_elsewhere(&active) {
+                return ticket.take().into_iter().for_each(|ticket| {
+                    self.work(&active, ticket, version, true);
+                });
+            }
+            return self.crew.surroundings().work(&mut || {
+                if let Some(ticket) = ticket.take() {
+                    self.work(&active, ticket, version, true);
+                }
+            });
+        }
+        self.crew.waits();
+        self.nap();
+        self.crew.waits_no_more();
+    }
+
+    /// Waits a moment: for the child of this worker, if that has calls.
+    fn nap(&self) {
+        if !self.attend(NAP.0) {
+            std::thread::park_timeout(NAP.0);
+        }
+    }
 }

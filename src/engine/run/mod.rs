@@ -305,12 +305,19 @@ impl Run {
     /// Notes that `worker` starts the task: until it completes, the task is lost with the worker.
     #[inline]
     pub fn start(&self, worker: WorkerId, ticket: &Ticket) {
+        self.send(worker);
         let pulse = &self.lanes[worker.index()].pulse;
-        pulse
-            .started
-            .store(pulse.started.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         pulse.reserved.store(ticket.reserved.pages(), Ordering::Relaxed);
         pulse.running.store(ticket.task.0, Ordering::Relaxed);
+    }
+
+    /// Notes that `worker` has sent the task to where it is called. Unlike one that the worker has
+    /// [started](Self::start) itself, it is not lost with the worker's thread, but with the place to which
+    /// it was sent.
+    #[inline]
+    pub fn send(&self, worker: WorkerId) {
+        let started = &self.lanes[worker.index()].pulse.started;
+        started.store(started.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Puts the task's value in, releases the inputs that nobody needs any more, and finds what to do
@@ -364,6 +371,17 @@ impl Run {
             1 => true,
             _ => pending.fetch_sub(1, Ordering::AcqRel) == 1,
         }
+    }
+
+    /// The tasks in which workers are just now, in their threads.
+    pub fn running(&self) -> impl Iterator<Item = TaskId> {
+        let running = self.lanes.iter().map(|lane| lane.pulse.running.load(Ordering::Relaxed));
+        running.filter(|task| *task != NO_TASK).map(TaskId)
+    }
+
+    /// How many workers there are when none is stuck.
+    pub fn workers_in_all(&self) -> usize {
+        self.workers as usize
     }
 
     /// Notes that `worker` is out of the task that it had started, without a value.

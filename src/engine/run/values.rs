@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use super::super::Failure;
 use super::super::kept::{Held, Kept, LARGE, Made};
 use super::super::ledger::signed_bytes;
+use super::super::policy::Policy;
 use super::super::{TaskId, WorkerId};
 use super::{DONE, Run, Status, Ticket};
 use crate::graph::{CallError, Input, Outcome, Results};
@@ -146,6 +147,18 @@ impl Run {
         self.plan.dependencies(ticket.task).iter().enumerate().map(input).collect()
     }
 
+    /// The arguments of the task's function, put together: pointers, which hold the large ones in memory as
+    /// long as they live.
+    ///
+    /// # Errors
+    ///
+    /// The error of a call nested in the task's arguments.
+    pub fn arguments(&self, ticket: &Ticket, pins: &mut Pins) -> Result<Vec<Value>, CallError> {
+        let inputs = self.inputs(ticket, pins);
+        let arguments = self.plan.arguments(ticket.task, |place, _| Input::Shared(&inputs[place]));
+        Ok(arguments?.iter_mut().map(Input::take).collect())
+    }
+
     /// Those of the task's inputs that lie in their slots themselves.
     #[expect(unsafe_code, reason = "borrows inputs by the protocol of `slots`")]
     pub(in super::super) fn small_inputs<'a>(
@@ -190,8 +203,7 @@ impl Run {
             Some(keeper) if bytes >= LARGE => {
                 self.has_kept.store(true, Ordering::Relaxed);
                 let by_tasks_alone = !self.is_answered.load(Ordering::Relaxed);
-                let options = &self.policy.tasks;
-                let made = Made { run: self.id, plan: &self.plan, task, options, by_tasks_alone };
+                let made = self.made(task, by_tasks_alone);
                 Held::Kept(keeper.keep(Some(worker), made, value))
             }
             Some(_) | None => {
@@ -201,6 +213,13 @@ impl Run {
         };
         self.put(task, held);
         self.memory.refresh();
+    }
+
+    /// Where the value of a task comes from.
+    fn made(&self, task: TaskId, by_tasks_alone: bool) -> Made<'_> {
+        let Policy { tasks: options, placement, .. } = &self.policy;
+        let placement = *placement;
+        Made { run: self.id, plan: &self.plan, task, options, placement, by_tasks_alone }
     }
 
     #[inline]
@@ -248,10 +267,9 @@ impl Run {
         let held = match &self.keeper {
             Some(keeper) if value.bytes() >= LARGE => {
                 self.has_kept.store(true, Ordering::Relaxed);
-                let options = &self.policy.tasks;
                 // Its task could come to another value than what was answered.
                 let by_tasks_alone = false;
-                let made = Made { run: self.id, plan: &self.plan, task, options, by_tasks_alone };
+                let made = self.made(task, by_tasks_alone);
                 Held::Kept(keeper.keep(None, made, value))
             }
             Some(_) | None => {

@@ -1,0 +1,216 @@
+"""What cannot go to a worker process or come from it, and what stays where it is."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from dask._task_spec import Task, TaskRef
+from process_workers import cluster, get, is_first_time, kill_once
+
+import mobula
+import mobula.dask
+from mobula.exceptions import MobulaError, NotPicklableError
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers():
+    with cluster(num_workers=2):
+        yield
+
+
+def refused(graph, key, *says):
+    with pytest.raises(NotPicklableError) as raised:
+        get(graph, key)
+    for words in says:
+        assert words in str(raised.value)
+    assert get({"x": (len, "abc")}, "x") == 3
+    return raised.value
+
+
+def test_a_function_that_cannot_be_pickled_is_told_with_the_key():
+    lock = threading.Lock()
+    refused(
+        {("task", 3): (lambda: lock,), "next": (id, ("task", 3))},
+        "next",
+        "('task', 3)",
+        "cannot be pickled",
+        "lock",
+        'workers="threads"',
+    )
+
+
+def test_an_argument_that_cannot_be_pickled_is_told_with_the_key():
+    refused({"task": (id, threading.Lock())}, "task", "'task'", "lock", 'workers="threads"')
+    refused(
+        {"task": Task("task", dict, left=1, right=threading.Lock())},
+        "task",
+        "'task'",
+        "lock",
+    )
+
+
+def test_a_value_of_the_graph_that_cannot_be_pickled_is_told_with_the_key():
+    refused({"data": threading.Lock(), "task": (id, "data")}, "task", "'task'", "lock")
+
+
+def test_a_result_that_cannot_be_pickled_is_told_with_the_key():
+    refused({"task": (threading.Lock,)}, "task", "'task'", "lock", "plain data")
+    refused({"task": (lambda: (n for n in range(3)),)}, "task", "'task'", "generator")
+    # As with threads for those who do not need it to travel.
+    assert get({"task": (threading.Lock,), "y": (repr, "task")}, "y").startswith("<unlocked")
+
+
+def test_what_fails_to_be_pickled_with_any_exception_is_told_with_the_key():
+    class Odd:
+        def __reduce__(self):
+            raise LookupError("odd")
+
+    refused({"task": (id, Odd())}, "task", "'task'", "odd")
+    refused({"task": (Odd,)}, "task", "'task'", "odd")
+
+
+def test_what_cannot_be_unpickled_is_an_error_with_its_cause():
+    class Once:
+        def __init__(self, pid):
+            self.pid = pid
+
+        def __reduce__(self):
+            return _only_in, (self.pid,)
+
+    with pytest.raises(LookupError, match="only in"):
+        get({"task": (id, Once(os.getpid()))}, "task")
+    with pytest.raises(LookupError, match="only in"):
+        get({"task": (lambda: Once(os.getpid()),)}, "task")
+    assert get({"x": (len, "abc")}, "x") == 3
+
+
+def _only_in(pid):
+    if pid != os.getpid():
+        raise LookupError(f"only in {pid}")
+    return pid
+
+
+def test_an_exception_that_cannot_be_pickled_is_told_as_it_spoke():
+    class Odd(Exception):
+        def __init__(self, lock, more):
+            super().__init__("spoken")
+            self.lock = lock
+
+    def fails():
+        raise Odd(threading.Lock(), 5)
+
+    with pytest.raises(Exception, match="spoken"):
+        get({"x": (fails,)}, "x")
+    assert get({"x": (len, "abc")}, "x") == 3
+
+
+def numbers(count=5):
+    yield from range(count)
+
+
+def test_a_generator_goes_to_the_next_task():
+    graph = {"x": (numbers,), "y": (list, "x"), "z": (sum, "y")}
+    assert get(graph, ["y", "z"]) == ([0, 1, 2, 3, 4], 10)
+
+
+def test_a_generator_in_a_container_goes_to_the_next_task():
+    graph = {"x": (lambda: {"it": numbers()},), "y": (lambda got: list(got["it"]), "x")}
+    assert get(graph, "y") == [0, 1, 2, 3, 4]
+
+
+def test_two_consumers_of_a_generator_share_it_as_in_threads():
+    graph = {
+        "x": (numbers,),
+        "a": (lambda it: list(it), "x"),
+        "b": (lambda it: list(it), "x"),
+        "c": (lambda *both: sorted(both), "a", "b"),
+    }
+    expected = [[], [0, 1, 2, 3, 4]]
+    assert mobula.dask.get(graph, "c", workers="threads") == expected
+    assert get(graph, "c") == expected
+
+
+def test_many_consumers_of_what_cannot_travel_run_where_it_is():
+    def make():
+        return os.getpid(), threading.Lock()
+
+    def consume(made, number):
+        return made[0] == os.getpid(), number
+
+    graph = {"x": (make,)}
+    graph |= {("y", number): (consume, "x", number) for number in range(50)}
+    graph["all"] = (list, [key for key in graph if key != "x"])
+    assert get(graph, "all") == [(True, number) for number in range(50)]
+
+
+@pytest.mark.timeout(10)
+def test_consumers_of_several_that_cannot_travel_get_them_or_an_error_and_no_wrong_data():
+    def make(number):
+        return number, threading.Lock()
+
+    def consume(first, second):
+        return first[0] + second[0]
+
+    graph = {("x", number): (make, number) for number in range(6)}
+    graph |= {
+        ("y", number): (consume, ("x", number), ("x", (number + 1) % 6)) for number in range(6)
+    }
+    wanted = [("y", number) for number in range(6)]
+    try:
+        got = get(graph, wanted)
+    except MobulaError as error:
+        assert "('y', " in str(error) and "cannot leave" in str(error)
+    else:
+        assert got == tuple(number + (number + 1) % 6 for number in range(6))
+
+
+def test_a_generator_is_made_again_when_its_process_died(tmp_path):
+    def consume(it):
+        kill_once(str(tmp_path / "mark"))
+        return list(it)
+
+    assert get({"x": (numbers,), "y": (consume, "x")}, "y") == [0, 1, 2, 3, 4]
+
+
+def test_two_consumers_of_a_generator_whose_process_died_see_all_of_it_once_or_twice(tmp_path):
+    def consume(it):
+        got = list(it)
+        if is_first_time(str(tmp_path / "mark")):
+            os.abort()
+        return got
+
+    graph = {"x": (numbers,), "a": (consume, "x"), "b": (consume, "x"), "c": (max, "a", "b")}
+    # Who is first sees all of it; it is never cut in two.
+    assert get(graph, "c") == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("size", [10, 1 << 18], ids=["small", "large"])
+def test_retries_after_an_error_get_their_inputs_again(tmp_path, size):
+    import dask
+
+    def fail_twice(array):
+        for mark in ("first", "second"):
+            if is_first_time(str(tmp_path / mark)):
+                array[:] = -1
+                raise LookupError(mark)
+        return array.sum()
+
+    with dask.annotate(retries=2):
+        made = dask.delayed(np.ones)(size)
+        value = dask.delayed(fail_twice)(made)
+    # What a task has written into its input before it failed, it sees again, as with threads.
+    assert value.compute(scheduler=get, optimize_graph=False) in (size, -size)
+
+
+def test_task_objects_with_references_in_data_that_cannot_travel():
+    graph = {
+        "x": Task("x", threading.Lock),
+        "y": Task("y", lambda given: type(given["lock"][0]).__name__, {"lock": [TaskRef("x")]}),
+    }
+    expected = mobula.dask.get(graph, "y", workers="threads")
+    assert get(graph, "y") == expected

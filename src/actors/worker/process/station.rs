@@ -1,0 +1,317 @@
+//! [`Station`]: what a worker's thread knows of its child, and of the calls that are under way.
+//!
+//! A call is *under way* from its sending to its report. Most have a ticket; one that was sent ahead behind
+//! the call whose value it needs has none until that one has completed. A call that asks something and waits
+//! is *suspended*: the child makes others meanwhile.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::super::callbacks::PreStates;
+use super::super::active::ActiveRun;
+use super::fleet::Fleet;
+use super::link::Link;
+use crate::engine::{RunId, TaskId, Ticket, WorkerId};
+use crate::process::wire::{Definition, Done, ToChild};
+use crate::value::Value;
+
+/// So often a child may end before it has made a call.
+pub(super) const FAILED_STARTS: u32 = 3;
+
+/// A worker's child, and the calls that it was sent.
+pub(in super::super) struct Station {
+    pub(super) fleet: Option<Arc<Fleet>>,
+    /// The child, while there is one.
+    pub(super) link: Option<Link>,
+    /// The number of the next call.
+    next: u64,
+    /// The calls under way, by number.
+    flights: BTreeMap<u64, Flight>,
+    /// By task: the calls that were sent ahead and have no ticket yet.
+    ahead: HashMap<(RunId, TaskId), u64>,
+    /// Calls that came to their end before their ticket was there.
+    early: HashMap<(RunId, TaskId), (Flight, Done)>,
+    /// The calls that wait for answers, innermost last.
+    suspended: Vec<u64>,
+    /// Tasks that are to be sent next.
+    ready: VecDeque<(Arc<ActiveRun>, Ticket)>,
+    /// The runs that the child was told to break off, with when this was said.
+    cancelled: HashMap<RunId, Duration>,
+    /// How many children have ended one after the other without having made a call.
+    pub(super) failed_starts: u32,
+    /// True after calls were called back by somebody idle, until others have ended.
+    pub(super) holds_back: bool,
+    /// When somebody looked last how much memory the child uses.
+    pub(super) looked: Duration,
+}
+
+/// A call under way.
+pub(super) struct Flight {
+    pub(super) active: Arc<ActiveRun>,
+    pub(super) task: TaskId,
+    pub(super) ticket: Option<Ticket>,
+    /// What the call was given: it must be there until the call has ended.
+    pub(super) arguments: Vec<Value>,
+    pub(super) states: PreStates,
+    /// When it was sent.
+    pub(super) since: Duration,
+}
+
+impl Station {
+    pub(in super::super) fn new(fleet: Option<Arc<Fleet>>) -> Self {
+        Self {
+            fleet,
+            link: None,
+            next: 0,
+            flights: BTreeMap::new(),
+            ahead: HashMap::new(),
+            early: HashMap::new(),
+            suspended: Vec::new(),
+            ready: VecDeque::new(),
+            cancelled: HashMap::new(),
+            failed_starts: 0,
+            holds_back: false,
+            looked: Duration::ZERO,
+        }
+    }
+
+    /// The number of the child, while there is one.
+    pub(super) fn child(&self) -> Option<u32> {
+        self.link.as_ref().map(|link| link.number)
+    }
+
+    /// How many calls are under way that the child can go on with.
+    pub(super) fn moving(&self) -> usize {
+        self.flights.len() - if self.is_suspended() { self.suspended.len() } else { 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.flights.is_empty() && self.ready.is_empty()
+    }
+
+    /// True while the child waits for an answer: it makes calls of other runs meanwhile.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.outlet.has_questions())
+    }
+
+    /// How many calls wait for answers inside each other.
+    pub(super) fn depth(&self) -> usize {
+        self.suspended.len()
+    }
+
+    /// True if a call of the run waits for an answer: another one of it would have to end first.
+    pub(super) fn is_inside(&self, run: RunId) -> bool {
+        let of_run = |call: &u64| self.flights.get(call).map(|flight| flight.active.run.id());
+        self.suspended.iter().any(|call| of_run(call) == Some(run))
+    }
+
+    /// What the child knows of a run, while a call of it is packed: that may run code of a user, which may
+    /// end up at this station. With the number of the child.
+    pub(super) fn lend_definitions(&mut self, run: RunId) -> Option<(u32, HashSet<u32>)> {
+        let link = self.link.as_mut()?;
+        Some((link.number, link.definitions.remove(&run).unwrap_or_default()))
+    }
+
+    /// Takes that back, and makes what is new known to the child.
+    pub(super) fn define(&mut self, run: RunId, known: HashSet<u32>, new: Vec<Definition>) {
+        let Some(link) = &mut self.link else { return };
+        link.definitions.entry(run).or_default().extend(known);
+        if !new.is_empty() {
+            link.outlet.say(&ToChild::Define { run: run.0, definitions: new }, &[]);
+        }
+    }
+
+    /// The child can make calls from now on: what it was sent before has not begun.
+    pub(super) fn is_ready(&mut self, now: Duration) {
+        self.failed_starts = 0;
+        if let Some(link) = &mut self.link {
+            link.is_ready = true;
+            link.look_at_memory();
+        }
+        self.flights.values_mut().for_each(|flight| flight.since = now);
+    }
+
+    /// True if the last child has died, and another one may do better.
+    pub(super) fn lacks_child(&self) -> bool {
+        self.link.is_none() && (1..FAILED_STARTS).contains(&self.failed_starts)
+    }
+
+    /// A number for a call.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A call was sent.
+    pub(super) fn sent(&mut self, number: u64, flight: Flight) {
+        if flight.ticket.is_none() {
+            self.ahead.insert((flight.active.run.id(), flight.task), number);
+        }
+        self.flights.insert(number, flight);
+        self.note_calls();
+    }
+
+    fn note_calls(&self) {
+        if let Some(link) = &self.link {
+            link.outlet.has_calls(self.flights.len());
+        }
+    }
+
+    /// A call is not under way any more.
+    pub(super) fn take(&mut self, number: u64) -> Option<Flight> {
+        let flight = self.flights.remove(&number)?;
+        if flight.ticket.is_none() {
+            self.ahead.remove(&(flight.active.run.id(), flight.task));
+        }
+        self.suspended.retain(|call| *call != number);
+        self.note_calls();
+        Some(flight)
+    }
+
+    /// The call is suspended.
+    pub(super) fn suspend(&mut self, number: u64) {
+        if !self.suspended.contains(&number) {
+            self.suspended.push(number);
+        }
+    }
+
+    /// The calls that the child may be in: the suspended ones.
+    pub(super) fn suspended(&self) -> Vec<u64> {
+        self.suspended.clone()
+    }
+
+    /// Gives the ticket to the call of its task that was sent ahead. If that has ended by now, answers how;
+    /// if there is no such call, answers the ticket.
+    pub(super) fn match_ticket(&mut self, run: RunId, ticket: Ticket) -> Matched {
+        let place = (run, ticket.task());
+        if let Some(number) = self.ahead.remove(&place)
+            && let Some(flight) = self.flights.get_mut(&number)
+        {
+            flight.ticket = Some(ticket);
+            return Matched::UnderWay;
+        }
+        match self.early.remove(&place) {
+            Some((flight, done)) => {
+                Matched::Ended(Box::new((Flight { ticket: Some(ticket), ..flight }, done)))
+            }
+            None => Matched::Not(ticket),
+        }
+    }
+
+    /// A call without a ticket came to its end.
+    pub(super) fn ended_early(&mut self, flight: Flight, done: Done) {
+        self.early.insert((flight.active.run.id(), flight.task), (flight, done));
+    }
+
+    /// Forgets what came early for runs that are over.
+    pub(super) fn forget_early(&mut self) -> Vec<Flight> {
+        let early = std::mem::take(&mut self.early);
+        let (left, over): (HashMap<_, _>, HashMap<_, _>) =
+            early.into_iter().partition(|(_, (flight, _))| flight.active.run.is_running());
+        self.early = left;
+        over.into_values().map(|(flight, _)| flight).collect()
+    }
+
+    /// What stayed in a child that has ended is no end of a call any more.
+    pub(super) fn forget_all_early(&mut self) -> Vec<Flight> {
+        std::mem::take(&mut self.early).into_values().map(|(flight, _)| flight).collect()
+    }
+
+    pub(super) fn push_ready(&mut self, active: &Arc<ActiveRun>, ticket: Ticket) {
+        self.ready.push_back((Arc::clone(active), ticket));
+    }
+
+    pub(super) fn pop_ready(&mut self) -> Option<(Arc<ActiveRun>, Ticket)> {
+        self.ready.pop_front()
+    }
+
+    /// All calls under way, oldest first, taken out.
+    pub(super) fn take_all(&mut self) -> Vec<(u64, Flight)> {
+        self.ahead.clear();
+        self.suspended.clear();
+        self.cancelled.clear();
+        std::mem::take(&mut self.flights).into_iter().collect()
+    }
+
+    /// The run of a call that is over, and of which the child was not told.
+    pub(super) fn run_to_cancel(&mut self, now: Duration) -> Option<RunId> {
+        let over = self.flights.values().map(|flight| &flight.active.run);
+        let run = over
+            .filter(|run| !run.is_running())
+            .map(|run| run.id())
+            .find(|run| !self.cancelled.contains_key(run))?;
+        self.cancelled.insert(run, now);
+        Some(run)
+    }
+
+    /// Runs that were broken off and of which a call is still under way, with when that was said.
+    pub(super) fn cancelled(&mut self) -> impl Iterator<Item = (RunId, Duration)> {
+        let flights = &self.flights;
+        self.cancelled
+            .retain(|run, _| flights.values().any(|flight| flight.active.run.id() == *run));
+        self.cancelled.iter().map(|(run, since)| (*run, *since))
+    }
+
+    /// The call that is over its time limit, with the limit. While the child starts, none is.
+    pub(super) fn overdue(&self, now: Duration) -> Option<(u64, Duration)> {
+        if !self.link.as_ref().is_some_and(|link| link.is_ready) {
+            return None;
+        }
+        self.flights.iter().find_map(|(number, flight)| {
+            let limit = flight.active.run.time_limit(flight.task)?;
+            (now.saturating_sub(flight.since) >= limit).then_some((*number, limit))
+        })
+    }
+
+    /// When the next call will be over its time limit.
+    pub(super) fn next_limit(&self) -> Option<Duration> {
+        let limits = self
+            .flights
+            .values()
+            .filter_map(|flight| Some(flight.since + flight.active.run.time_limit(flight.task)?));
+        limits.min()
+    }
+}
+
+/// What a ticket was given to.
+pub(super) enum Matched {
+    /// A call under way.
+    UnderWay,
+    /// A call that has come to its end.
+    Ended(Box<(Flight, Done)>),
+    /// Nothing.
+    Not(Ticket),
+}
+
+/// Its thread ends, maybe with a panic: what was under way is somebody else's, and the child ends.
+impl Drop for Station {
+    fn drop(&mut self) {
+        let worker = self.fleet.as_ref().zip(self.child());
+        let worker = worker.and_then(|(fleet, child)| fleet.worker_of(child));
+        for (_, flight) in self.take_all() {
+            if let (Some(ticket), Some(worker)) = (flight.ticket, worker) {
+                give_back(&flight.active, ticket, worker);
+            }
+        }
+        for (active, ticket) in std::mem::take(&mut self.ready) {
+            if let Some(worker) = worker {
+                give_back(&active, ticket, worker);
+            }
+        }
+        if let (Some(link), Some(fleet)) = (self.link.take(), &self.fleet) {
+            link.outlet.say(&ToChild::Stop, &[]);
+            let end = link.end(fleet, None);
+            log::debug!("a worker process has ended: {end}");
+        }
+    }
+}
+
+/// Puts a task back that was not begun, if its run goes on.
+pub(super) fn give_back(active: &ActiveRun, mut ticket: Ticket, worker: WorkerId) {
+    if active.run.is_running() {
+        active.run.put_back(worker, ticket);
+    } else {
+        active.run.give_room_back(&mut ticket);
+    }
+}
