@@ -1,4 +1,4 @@
-"""What is measured in processes of its own: peaks of memory, the import, the largest graph.
+"""What is measured in processes of its own: peaks of memory, the start of something.
 
 A child is the same program with the command ``child``; it prints one line of JSON.
 """
@@ -9,77 +9,37 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-PROGRAM = Path(__file__).parent.parent / "overhead.py"
 
 
-def peak_memory(work_name: str, scheduler: str, divisor: int) -> float:
-    """Peak MiB of a process that computes a work once."""
-    return float(_child("peak", work_name, scheduler, str(divisor))["peak_mib"])
+def ask(program: Path, *arguments: str) -> dict[str, float]:
+    """What a fresh process of the program answers."""
+    return read(output(command(program, *arguments)))
 
 
-def million(quick: bool) -> dict[str, float]:
-    """Seconds and memory of the largest graph."""
-    return _child("million", *(["--quick"] if quick else []))
+def command(program: Path, *arguments: str) -> list[str]:
+    """How such a process is started."""
+    return [sys.executable, str(program), "child", *arguments]
 
 
-def import_time() -> float:
-    """Seconds that `import mobula.dask` takes after `import dask`."""
-    code = (
-        "import dask, time; start = time.perf_counter(); import mobula.dask; "
-        "print(time.perf_counter() - start)"
-    )
-    return float(_output([sys.executable, "-c", code]))
+def output(started: list[str]) -> str:
+    """What a command prints."""
+    return subprocess.run(started, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def _child(*arguments: str) -> dict[str, float]:
-    answer: dict[str, float] = json.loads(
-        _output([sys.executable, str(PROGRAM), "child", *arguments])
-    )
+def read(printed: str) -> dict[str, float]:
+    """The answer in what a child has printed; what other libraries print comes before it."""
+    answer: dict[str, float] = json.loads(printed.splitlines()[-1])
     return answer
 
 
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def answer_child(arguments: list[str]) -> None:
+def answer(known: Mapping[str, Callable[..., Mapping[str, float]]], arguments: list[str]) -> None:
     """The child's side: measures what the arguments say."""
-    match arguments:
-        case ["peak", name, scheduler, divisor]:
-            answer = _peak(name, scheduler, int(divisor))
-        case ["million", *options]:
-            answer = _million(quick="--quick" in options)
-        case _:
-            raise SystemExit(f"no such child: {arguments}")
-    print(json.dumps(answer))
-
-
-def _peak(name: str, scheduler: str, divisor: int) -> dict[str, float]:
-    import dask
-
-    from measuring.subjects import SCHEDULERS
-    from measuring.work import WORKS
-
-    with dask.config.set(scheduler=SCHEDULERS[scheduler]):
-        WORKS[name].build(divisor).compute()
-    return {"peak_mib": peak_mib()}
-
-
-def _million(quick: bool) -> dict[str, float]:
-    import mobula.dask
-    from measuring.graphs import MILLION
-    from measuring.rounds import seconds
-
-    graph = MILLION.build(MILLION.quick_size if quick else MILLION.size)
-    graph_mib = peak_mib()
-    time, answer = seconds(lambda: mobula.dask.get(graph.tasks, graph.keys))
-    if answer != graph.expected:
-        raise AssertionError("a wrong answer for the largest graph")
-    facts: dict[str, Any] = {"seconds": time, "tasks": len(graph.tasks)}
-    return {**facts, "graph_mib": graph_mib, "peak_mib": peak_mib()}
+    name, *others = arguments
+    if name not in known:
+        raise SystemExit(f"no such child: {name}")
+    print(json.dumps(known[name](*others)), flush=True)
 
 
 def peak_mib() -> float:

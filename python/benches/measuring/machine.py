@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
-def facts(load_before: float | None) -> dict[str, str]:
+def facts(load_before: float | None, packages: Iterable[str]) -> dict[str, str]:
     """What stands above the figures; `load_before` is the load before anything was measured."""
     return {
         "date": date.today().isoformat(),
         "processor": _processor(),
-        "cores": str(_cores()),
+        "cores": str(cores()),
         "load_before": "unknown" if load_before is None else f"{load_before:.2f}",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("mobula", "dask", "numpy", "pandas", "pyarrow")},
+        **{name: _version(name) for name in packages},
     }
 
 
@@ -30,7 +31,8 @@ def load() -> float | None:
         return None
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this program may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

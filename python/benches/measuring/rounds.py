@@ -39,14 +39,17 @@ class Sample:
         return float(statistics.median(ratios))
 
 
-def take_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Sample]:
+def take_turns(
+    subjects: Mapping[str, Callable[[], float]], rounds: int, warm_up: bool = True
+) -> dict[str, Sample]:
     """Each subject's own figure, once a round. Who begins changes from round to round.
 
-    A first round does not count: it starts threads and fills caches.
+    A first round does not count: it starts threads and fills caches. What is measured in fresh
+    processes can do without it.
     """
     names = list(subjects)
     values: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(-1, rounds):
+    for turn in range(-1 if warm_up else 0, rounds):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
             figure = subjects[name]()

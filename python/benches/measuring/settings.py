@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from argparse import Namespace
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,25 @@ class Settings:
     """Small sizes, to see that everything works; the figures mean nothing."""
     words: tuple[str, ...] = ()
     """What was selected: sections, or `section/shape`; empty selects everything."""
-    wheel: Path | None = None
+    without: tuple[str, ...] = ()
+    """Subjects to leave out, in a program that knows this option."""
+    own: Namespace = field(default_factory=Namespace)
+    """The options that this program alone has."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the figures are for the page: all that there is, in full size."""
+        return not (self.words or self.quick or self.without)
 
     @property
     def divisor(self) -> int:
         """What the sizes of real work are divided by."""
         return 50 if self.quick else 1
+
+    @property
+    def warm_up(self) -> bool:
+        """Whether there is a first round that does not count."""
+        return not self.quick
 
     def wants(self, section: str, shape: str) -> bool:
         """Whether this row was selected."""

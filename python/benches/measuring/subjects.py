@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import dask.local
 import dask.threaded
 
 import mobula.dask
-
-Get = Callable[..., Any]
+from measuring.runs import Get
 
 
 def floor(tasks: dict[Any, Any], keys: list[Any], **_keywords: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The figures that are to be reached, as data, and the verdict on a figure."""
+"""A figure that is to be reached, as data, and the verdict on it. Each program has its own list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from measuring.rounds import Sample
-from measuring.subjects import FLOOR, MOBULA, SYNC, THREADS
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Target:
     at_most: float
     relative_to: tuple[str, ...] = ()
     plus: float = 0.0
-    subject: str = MOBULA
+    subject: str = "mobula"
     aim: bool = False
     """Hoped for rather than promised: a miss is said, but is none."""
 
@@ -92,26 +91,3 @@ def judge(target: Target, subjects: Mapping[str, Sample]) -> Verdict:
 def _least(target: Target, subjects: Mapping[str, Sample]) -> Sample:
     rounds = zip(*(subjects[name].values for name in target.relative_to), strict=True)
     return Sample(tuple(min(figures) for figures in rounds))
-
-
-NO_OPS = ("independent", "chain", "tree", "layers", "shuffle")
-
-TARGETS = (
-    *(Target("tasks", shape, 2.0, (FLOOR,)) for shape in NO_OPS),
-    *(Target("tasks", shape, 1.0, (FLOOR,), aim=True) for shape in NO_OPS),
-    *(Target("tasks", shape, 1 / 20, (THREADS,)) for shape in NO_OPS),
-    *(
-        Target("work", work, 1.0, (SYNC, THREADS))
-        for work in ("array", "groupby", "sort", "objects")
-    ),
-    Target("work", "groupby", 1 / 1.15, (THREADS,)),
-    Target("work", "bag", 1.05, (SYNC,)),
-    *(Target("memory", work, 1.0, (THREADS,)) for work in ("array", "objects")),
-    Target("million", "million", 8.0),
-    *(
-        Target("hooks", shape, 1.0, ("direct",), plus=1.0, subject="pair")
-        for shape in ("independent", "chain")
-    ),
-    Target("startup", "import", 100.0),
-    Target("startup", "wheel", 10.0),
-)

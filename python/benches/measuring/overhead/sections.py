@@ -1,35 +1,37 @@
-"""The sections of the report: what is measured, and on what.
-
-Each section is a generator, so that a row can be shown as soon as it is there. Whatever runs is
-checked after the clock has stopped: a wrong answer ends the program.
-"""
+"""The sections of the report on the cost of scheduling: what is measured, and on what."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dask
 from dask import callbacks as dask_callbacks
 
 import mobula.dask
-from measuring import children, graphs, subjects, work
-from measuring.graphs import Graph, Shape
+from measuring import graphs, subjects, work
+from measuring.graphs import Shape
+from measuring.overhead import children
+from measuring.program import Section
 from measuring.rounds import Sample, seconds, take_turns
 from measuring.rows import Row
+from measuring.runs import compute, graph_of, run
 from measuring.settings import Settings
-from measuring.subjects import FLOOR, MOBULA, SCHEDULERS, SYNC, THREADS, Get
+from measuring.subjects import FLOOR, MOBULA, SCHEDULERS, SYNC, THREADS
+
+ROOT = Path(__file__).parents[4]
 
 
 def tasks(settings: Settings) -> Iterator[Row]:
     """Microseconds a task that does nothing, everything from the call of `get` counted."""
     for shape in graphs.SHAPES:
         if settings.wants("tasks", shape.name):
-            number = len(_graph(shape, settings).tasks)
+            number = len(graph_of(shape, settings).tasks)
             runs = {FLOOR: subjects.floor, **SCHEDULERS}
-            jobs = {name: partial(_run, get, shape, settings) for name, get in runs.items()}
-            samples = take_turns(jobs, settings.rounds)
+            jobs = {name: partial(run, get, shape, settings) for name, get in runs.items()}
+            samples = take_turns(jobs, settings.rounds, settings.warm_up)
             per_task = {name: sample.scaled(1e6 / number) for name, sample in samples.items()}
             yield Row("tasks", shape.name, "us/task", per_task, {"tasks": number})
 
@@ -40,10 +42,12 @@ def real_work(settings: Settings) -> Iterator[Row]:
         if settings.wants("work", kind.name):
             expected = kind.build(settings.divisor).compute(scheduler="sync")
             jobs = {
-                name: partial(_compute, kind, settings, get, expected)
+                name: partial(
+                    compute, kind, settings, partial(dask.config.set, scheduler=get), expected
+                )
                 for name, get in SCHEDULERS.items()
             }
-            yield Row("work", kind.name, "s", take_turns(jobs, settings.rounds))
+            yield Row("work", kind.name, "s", take_turns(jobs, settings.rounds, settings.warm_up))
 
 
 def memory(settings: Settings) -> Iterator[Row]:
@@ -70,17 +74,17 @@ def hooks(settings: Settings) -> Iterator[Row]:
     """Microseconds a task that a pair of hooks adds, and what calling the two costs."""
     for shape in graphs.SHAPES[:2]:
         if settings.wants("hooks", shape.name):
-            graph = _graph(shape, settings)
+            graph = graph_of(shape, settings)
             number = len(graph.tasks)
             jobs = {
-                "without": partial(_run, mobula.dask.get, shape, settings),
+                "without": partial(run, mobula.dask.get, shape, settings),
                 "pair": partial(_run_under, _mobula_pair, shape, settings),
                 "dask_pair": partial(_run_under, _dask_pair, shape, settings),
                 "direct": partial(_call_directly, list(graph.tasks)),
             }
             samples = {
                 name: sample.scaled(1e6 / number)
-                for name, sample in take_turns(jobs, settings.rounds).items()
+                for name, sample in take_turns(jobs, settings.rounds, settings.warm_up).items()
             }
             without = samples.pop("without")
             added = {
@@ -96,41 +100,56 @@ def startup(settings: Settings) -> Iterator[Row]:
     if settings.wants("startup", "import"):
         samples = take_turns({MOBULA: children.import_time}, settings.rounds)
         yield Row("startup", "import", "ms", {MOBULA: samples[MOBULA].scaled(1e3)})
-    if settings.wants("startup", "wheel") and settings.wheel is not None:
-        size = settings.wheel.stat().st_size / 1e6
+    wheel = settings.own.wheel or _newest_wheel()
+    if settings.wants("startup", "wheel") and wheel is not None:
+        size = wheel.stat().st_size / 1e6
         yield Row("startup", "wheel", "MB", {MOBULA: Sample((size,))})
 
 
-SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
-    "tasks": tasks,
-    "work": real_work,
-    "memory": memory,
-    "million": million,
-    "hooks": hooks,
-    "startup": startup,
+SECTIONS = {
+    "tasks": Section(
+        """\
+Microseconds a task. The tasks do next to nothing, the graph is a dict of Dask's own task
+objects, and everything from the call of `get` counts: taking the graph in, ordering, running,
+handing out the results. Each run gets a graph that nobody has seen before.""",
+        tasks,
+    ),
+    "work": Section(
+        """\
+Seconds of `.compute()`. Dask's own optimisation of the collection is part of it, for all
+subjects alike. `array` and `objects` are numpy, which mostly lets go of the GIL; the dataframes do
+less so, and `bag` never does. Of `groupby` most is pandas with the GIL held, so all subjects are
+within a few percent, and which is first changes from run to run.""",
+        real_work,
+    ),
+    "memory": Section(
+        """\
+The most memory, in MiB, that a fresh process uses to compute the work once, imports included.
+No more arrays are alive than with Dask's threads; with one arena for all threads
+(`MALLOC_ARENA_MAX=1`) the two are within a few MiB of each other. What is above that lies in the
+arenas that the system's allocator keeps for each thread.""",
+        memory,
+    ),
+    "million": Section(
+        """\
+Seconds of one `get` in a fresh process, all included but the making of the task objects.
+`graph_mib` is the process's peak before the call, which is mostly those objects, and `peak_mib`
+the one after it.""",
+        million,
+    ),
+    "hooks": Section(
+        """\
+Microseconds a task that a pair of hooks adds to a run without any (`without`). A pair should
+cost what calling the two functions costs (`direct`), plus one microsecond.""",
+        hooks,
+    ),
+    "startup": Section(
+        """\
+Milliseconds that `import mobula.dask` takes in a fresh process that has imported `dask`;
+megabytes of the wheel.""",
+        startup,
+    ),
 }
-
-
-def _graph(shape: Shape, settings: Settings) -> Graph:
-    return shape.build(shape.quick_size if settings.quick else shape.size)
-
-
-def _run(get: Get, shape: Shape, settings: Settings) -> float:
-    """One run of a graph that no scheduler has seen before."""
-    graph = _graph(shape, settings)
-    time, answer = seconds(lambda: get(graph.tasks, graph.keys))
-    if answer != graph.expected:
-        raise AssertionError(f"{get} answers something else for {shape.name}")
-    return time
-
-
-def _compute(kind: work.Work, settings: Settings, get: Get, expected: Any) -> float:
-    collection = kind.build(settings.divisor)
-    # By the configuration, so that what a dataframe computes on the way runs there too.
-    with dask.config.set(scheduler=get):
-        time, answer = seconds(collection.compute)
-    work.check(answer, expected)
-    return time
 
 
 def _task_start(_key: Any, _object_refs: Any) -> Any:
@@ -155,7 +174,7 @@ def _dask_pair() -> Any:
 
 def _run_under(callback: Callable[[], Any], shape: Shape, settings: Settings) -> float:
     with callback():
-        return _run(mobula.dask.get, shape, settings)
+        return run(mobula.dask.get, shape, settings)
 
 
 def _call_directly(keys: list[Any]) -> float:
@@ -166,3 +185,9 @@ def _call_directly(keys: list[Any]) -> float:
             _task_end(key, 1, _task_start(key, ()))
 
     return seconds(loop)[0]
+
+
+def _newest_wheel() -> Path | None:
+    """The wheel that maturin has left in the target directory, if there is one."""
+    wheels = ROOT.glob("target/wheels/mobula-*.whl")
+    return max(wheels, key=lambda path: path.stat().st_mtime, default=None)

@@ -1,0 +1,1 @@
+"""What belongs to ``overhead.py`` alone."""
