@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from operator import add
@@ -219,6 +220,20 @@ def test_a_child_persists_in_the_parent(child):
     value = child.call(task)
     child.call(lambda: None)
     assert value.compute(scheduler="mobula") == child.pid
+
+
+def test_what_is_not_persisted_yet_is_waited_for(child):
+    """The task that fetches it waits in the parent, for tasks of the process whose call waits for it."""
+
+    def slow(number):
+        time.sleep(0.002)
+        return number
+
+    def task():
+        values = [dask.delayed(slow)(number) for number in range(20)]
+        return dask.delayed(sum)(values).persist(scheduler="mobula").compute(scheduler="mobula")
+
+    assert child.call(task) == sum(range(20))
 
 
 def test_a_persisted_value_is_released_with_the_last_handle_of_a_child(child):

@@ -72,10 +72,13 @@ impl WorkerThread {
         let lend = |change: &dyn Fn(&Memory)| memory.iter().for_each(|memory| change(memory));
         lend(&|memory| memory.lend(more));
         self.lent.set(self.lent.get() + more);
+        let sent = self.calls_sent();
         let mut output = None;
         let mut future = Some(future);
         self.crew.surroundings().wait(&mut || {
             output = future.take().map(|future| block_on(future, || self.help(run())));
+            // What was sent meanwhile would not be heard of before the task of this thread has ended.
+            self.hear_calls_after(sent);
         });
         let output = output.expect("an environment calls what it is given");
         self.lent.set(self.lent.get() - more);
@@ -106,17 +109,21 @@ impl WorkerThread {
             .rev()
             .filter(|_| !is_deep)
             .filter(|active| !is_awaited(active) && !self.is_inside(active.run.id()));
-        let task = runs.iter().filter(is_awaited).chain(others).find_map(|active| {
-            Some((Arc::clone(active), self.first_task(&active.run, Watch::eager())?))
-        });
+        // What is called in the child is sent and not waited for here: the child may be in a call that waits
+        // for the very task that waits here.
+        let first = |active: &Arc<ActiveRun>| {
+            let takes = !self.goes_elsewhere(active) || self.child_has_room(active);
+            let ticket = takes.then(|| self.first_task(&active.run, Watch::eager())).flatten()?;
+            Some((Arc::clone(active), ticket))
+        };
+        let task = runs.iter().filter(is_awaited).chain(others).find_map(first);
+        let task = task.or_else(|| if is_deep { None } else { self.bound_task() });
         drop(runs);
         if let Some((active, ticket)) = task {
-            let mut ticket = Some(ticket);
             if self.goes_elsewhere(&active) {
-                return ticket.take().into_iter().for_each(|ticket| {
-                    self.work(&active, ticket, version, true);
-                });
+                return self.send_while_waiting(&active, ticket);
             }
+            let mut ticket = Some(ticket);
             return self.crew.surroundings().work(&mut || {
                 if let Some(ticket) = ticket.take() {
                     self.work(&active, ticket, version, true);

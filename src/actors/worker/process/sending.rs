@@ -393,6 +393,11 @@ impl WorkerThread {
         let Prepared { active, ticket, arguments, states, .. } = prepared;
         drop(arguments);
         let mut task = ticket.map(|ticket| (ticket, states));
+        // If it waits, no other one of its run is begun in this thread meanwhile.
+        let is_new = !self.is_inside(active.run.id());
+        if is_new {
+            self.inside.borrow_mut().push(Arc::clone(&active));
+        }
         self.crew.surroundings().work(&mut || {
             let Some((ticket, states)) = task.take() else { return };
             match self.call_and_post(&active, ticket, states) {
@@ -400,6 +405,9 @@ impl WorkerThread {
                 Step::Left | Step::Overdue => {}
             }
         });
+        if is_new {
+            self.inside.borrow_mut().pop();
+        }
     }
 }
 

@@ -90,6 +90,12 @@ impl Station {
         self.flights.is_empty() && self.ready.is_empty()
     }
 
+    /// True if the child can go on with one of the calls that were sent behind that one.
+    pub(super) fn moves_after(&self, last: u64) -> bool {
+        let waits = |call: &u64| self.is_suspended() && self.suspended.contains(call);
+        self.flights.range(last + 1..).any(|(call, _)| !waits(call))
+    }
+
     /// True while the child waits for an answer: it makes calls of other runs meanwhile.
     pub(super) fn is_suspended(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.outlet.has_questions())
@@ -140,6 +146,11 @@ impl Station {
     /// A number for a call.
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
+        self.next
+    }
+
+    /// The number of the last call.
+    pub(super) fn last_number(&self) -> u64 {
         self.next
     }
 

@@ -141,8 +141,6 @@ impl WorkerThread {
             self.hear();
             self.look_after();
         }
-        let early = self.station.borrow_mut().forget_early();
-        drop(early);
         self.forget_runs();
         self.replace_lost_child();
     }
@@ -162,6 +160,32 @@ impl WorkerThread {
         self.hear_within(timeout);
         self.look_after();
         true
+    }
+
+    /// True if the child could be sent a task of the run at once.
+    pub(in super::super) fn child_has_room(&self, active: &ActiveRun) -> bool {
+        self.room(active) > 0 && self.station.borrow().depth() < DEEP
+    }
+
+    /// Sends the child a task, and those behind it, while this thread waits in a task of its own. What becomes
+    /// of them is heard when it next attends to the child.
+    pub(in super::super) fn send_while_waiting(&self, active: &Arc<ActiveRun>, first: Ticket) {
+        self.station.borrow_mut().push_ready(active, first);
+        self.send_more(active, false);
+    }
+
+    /// The number of the call that was sent last.
+    pub(in super::super) fn calls_sent(&self) -> u64 {
+        self.station.borrow().last_number()
+    }
+
+    /// Hears what becomes of the calls behind that one, until none of them is under way but such as wait for
+    /// answers.
+    pub(in super::super) fn hear_calls_after(&self, last: u64) {
+        while self.station.borrow().moves_after(last) {
+            self.hear();
+            self.look_after();
+        }
     }
 
     /// Sends what there is to do, as far as the window has room.
@@ -364,6 +388,8 @@ impl WorkerThread {
 
     /// Lets the child forget what it has of runs that are over.
     pub(in super::super) fn forget_runs(&self) {
+        let early = self.station.borrow_mut().forget_early();
+        drop(early);
         let (_, mut runs) = self.crew.runs();
         // One that is over may still be in the list.
         Arc::make_mut(&mut runs).retain(|active| active.run.is_running());
