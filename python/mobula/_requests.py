@@ -21,6 +21,7 @@ from typing import Any
 from mobula import _core
 from mobula._messages import Answer, Question, is_plain, pack, pack_exception, unpack
 from mobula._threads import Threads
+from mobula.exceptions import MobulaError
 
 __all__ = ["child_ended", "child_started", "end", "handle", "number_of_lent"]
 
@@ -202,7 +203,18 @@ def _packed(
     child: _Child, question: Question, is_result: bool, packed: tuple[bytes, list[tuple[int, Any]]]
 ) -> bytes:
     content, handles = packed
+    if len(content) > _LONGEST:
+        refusal = MobulaError(
+            f"what {question.operation} has answered takes {len(content) >> 20} MiB, and "
+            f"{_LONGEST >> 20} MiB can be sent to the task that asked; let it ask for parts, or let the "
+            "large value be the input of a task"
+        )
+        is_result, (content, handles) = False, pack_exception(refusal)
     return Answer(is_result, child.lend(question.number, handles), content).to_bytes()
+
+
+#: The bytes of an answer's content that can be sent, and a little more.
+_LONGEST = (1 << 29) - (1 << 20)
 
 
 def end() -> None:

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mobula::process::{Medium, Parcel};
+use mobula::process::{Medium, Parcel, Stayed};
 use mobula::{BoxError, Key, PackError, Packing, Processes, Question, Stream, Value};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
@@ -131,7 +132,8 @@ impl Processes for Program {
 
     fn received(&self, parcel: Parcel) -> Result<Value, BoxError> {
         let received = Python::try_attach(|py| {
-            let object = packing::object_of(py, &parcel);
+            let object = packing::object_of(py, &parcel)
+                .map_err(|error| packing::not_unpickled(py, "the value of the task", error));
             object.map(Object::value).map_err(|error| TaskError::new(py, error).into())
         });
         received.unwrap_or_else(|| Err(TaskError::interpreter_ended().into()))
@@ -139,6 +141,25 @@ impl Processes for Program {
 
     fn raised(&self, raised: &[u8]) -> BoxError {
         let error = Python::try_attach(|py| packing::raised(py, raised));
+        error.unwrap_or_else(TaskError::interpreter_ended).into()
+    }
+
+    fn may_stay(&self, function: &dyn std::any::Any) -> bool {
+        function.downcast_ref::<PyTask>().is_none_or(|task| !task.shared.keeps_calls)
+    }
+
+    fn raised_by(
+        &self,
+        function: &dyn std::any::Any,
+        arguments: &[Value],
+        raised: &[u8],
+    ) -> BoxError {
+        // What has stayed in the process cannot be had here.
+        let is_here = !arguments.iter().any(Value::is::<Stayed>);
+        let task = function.downcast_ref::<PyTask>().filter(|_| is_here);
+        let Some(task) = task else { return self.raised(raised) };
+        let error =
+            Python::try_attach(|py| task.keeping_call(py, packing::raised(py, raised), arguments));
         error.unwrap_or_else(TaskError::interpreter_ended).into()
     }
 
@@ -172,10 +193,12 @@ impl Processes for Program {
                     let bytes = Bytes::copy_from_slice(payload.as_bytes());
                     let mut question =
                         question.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if let Some(question) = question.take() {
-                        arguments.py().detach(|| question.answer(bytes));
+                    let Some(asked) = question.take() else { return PyResult::Ok(()) };
+                    if let Err(asked) = arguments.py().detach(|| asked.answer(bytes)) {
+                        *question = Some(asked);
+                        return Err(PyOverflowError::new_err("the answer is too long to be sent"));
                     }
-                    PyResult::Ok(())
+                    Ok(())
                 },
             )?;
             let handle = py.import("mobula._requests")?.getattr(intern!(py, "handle"))?;

@@ -165,12 +165,13 @@ pub(crate) fn object_in<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
         return Ok(object.get().bind(py).clone());
     }
     if let Some(parcel) = value.downcast_ref::<Parcel>() {
-        return packing::object_of(py, parcel);
+        return packing::object_of(py, parcel)
+            .map_err(|error| packing::not_unpickled(py, "a value", error));
     }
     let message = match value.downcast_ref::<Stayed>() {
         Some(stayed) => format!(
             "a value cannot leave its worker process: {}",
-            stayed.reason().unwrap_or("it is needed there")
+            stayed.bound().map_or("it is needed there", |(_, reason)| reason)
         ),
         None => format!("a value of type {} is no Python object", value.type_name()),
     };

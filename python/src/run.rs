@@ -8,11 +8,12 @@ use std::task::{Context as PollContext, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use mobula::process::Parcel;
 use mobula::{
-    Callback, Canceller, Error, Node, Outputs, Placement, Plan, Request, Results, RunHandle,
+    Callback, Canceller, Error, Node, Outputs, Placement, Plan, Request, Results, RunHandle, Value,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::clusters;
 use crate::context::Context;
@@ -22,6 +23,7 @@ use crate::ingest::{Ingested, Source, ingest};
 use crate::interpreter::{is_worker, released};
 use crate::numbers::whole;
 use crate::object;
+use crate::packing;
 use crate::referent::object_in;
 use crate::request::look_up;
 use crate::task::{self, Shared};
@@ -149,7 +151,7 @@ pub(crate) fn compute<'py>(
         }
         run(py, request, &planned.plan, false, &listener)
     };
-    let values = answer.and_then(|results| objects(py, &results));
+    let values = answer.and_then(|results| objects(py, wanted, &results));
     drop(planned);
     object::release_elsewhere(py);
     shaped(wanted, &mut values?.into_iter())
@@ -288,8 +290,34 @@ fn poll_for<F: Future>(
     }
 }
 
-fn objects<'py>(py: Python<'py>, results: &Results) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    results.values().into_iter().map(|value| object_in(py, value)).collect()
+fn objects<'py>(
+    py: Python<'py>,
+    wanted: &Bound<'py, PyAny>,
+    results: &Results,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let object = |(place, value): (usize, &Value)| {
+        let Some(parcel) = value.downcast_ref::<Parcel>() else { return object_in(py, value) };
+        packing::object_of(py, parcel).map_err(|error| {
+            let key = key_at(wanted, &mut { place }).map(|key| key.to_string());
+            let what = format!("the value of task {}", key.unwrap_or_default());
+            packing::not_unpickled(py, &what, error)
+        })
+    };
+    results.values().into_iter().enumerate().map(object).collect()
+}
+
+/// The key at a place among all that are wanted; counts the place down.
+fn key_at<'py>(wanted: &Bound<'py, PyAny>, place: &mut usize) -> Option<Bound<'py, PyString>> {
+    if let Ok(list) = wanted.cast::<PyList>() {
+        return list.iter().find_map(|item| key_at(&item, place));
+    }
+    match place.checked_sub(1) {
+        Some(left) => {
+            *place = left;
+            None
+        }
+        None => wanted.repr().ok(),
+    }
 }
 
 /// The values in the shape of the keys: a tuple for each list.

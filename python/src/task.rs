@@ -209,8 +209,22 @@ impl PyTask {
         if !self.shared.keeps_calls {
             return error;
         }
-        let inputs = inputs.iter().map(|input| input.value().clone()).collect();
-        error.with_call(self.call.clone_ref(py), Arc::clone(&self.shared), inputs)
+        let inputs: Vec<_> = inputs.iter().map(|input| input.value().clone()).collect();
+        self.keeping_call(py, error, &inputs)
+    }
+
+    /// The error of the task, with what is needed to repeat its call, if somebody wants to.
+    #[cold]
+    pub(crate) fn keeping_call(
+        &self,
+        py: Python<'_>,
+        error: TaskError,
+        inputs: &[mobula::Value],
+    ) -> TaskError {
+        if !self.shared.keeps_calls {
+            return error;
+        }
+        error.with_call(self.call.clone_ref(py), Arc::clone(&self.shared), inputs.to_vec())
     }
 }
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 from dask._task_spec import Task, TaskRef
-from process_workers import cluster, get, is_first_time, kill_once
+from process_workers import arrive, await_arrival, cluster, get, is_first_time, kill_once, pipe
 
 import mobula
 import mobula.dask
-from mobula.exceptions import MobulaError, NotPicklableError
+from mobula.exceptions import NotPicklableError
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -74,27 +75,6 @@ def test_what_fails_to_be_pickled_with_any_exception_is_told_with_the_key():
     refused({"task": (Odd,)}, "task", "'task'", "odd")
 
 
-def test_what_cannot_be_unpickled_is_an_error_with_its_cause():
-    class Once:
-        def __init__(self, pid):
-            self.pid = pid
-
-        def __reduce__(self):
-            return _only_in, (self.pid,)
-
-    with pytest.raises(LookupError, match="only in"):
-        get({"task": (id, Once(os.getpid()))}, "task")
-    with pytest.raises(LookupError, match="only in"):
-        get({"task": (lambda: Once(os.getpid()),)}, "task")
-    assert get({"x": (len, "abc")}, "x") == 3
-
-
-def _only_in(pid):
-    if pid != os.getpid():
-        raise LookupError(f"only in {pid}")
-    return pid
-
-
 def test_an_exception_that_cannot_be_pickled_is_told_as_it_spoke():
     class Odd(Exception):
         def __init__(self, lock, more):
@@ -109,8 +89,59 @@ def test_an_exception_that_cannot_be_pickled_is_told_as_it_spoke():
     assert get({"x": (len, "abc")}, "x") == 3
 
 
+class Unreadable:
+    """Can be pickled, but only the test's own process can unpickle it; or only another one."""
+
+    def __init__(self, readable_in):
+        self.readable_in = readable_in
+
+    def __reduce__(self):
+        return readable_in, (self.readable_in, os.getpid())
+
+
+def readable_in(where, pid):
+    if (os.getpid() == pid) == (where == "own"):
+        return where
+    raise LookupError("not in this process")
+
+
+def test_a_result_that_cannot_be_unpickled_here_is_told_with_the_key():
+    graph = {("task", 7): (Unreadable, "own"), "next": (len, ("task", 7)), "fine": (len, "abc")}
+    error = refused(graph, [["fine"], "fine", ("task", 7)], "('task', 7)", "LookupError", "not in")
+    assert isinstance(error.__cause__, LookupError)
+
+
+def test_what_cannot_be_unpickled_in_the_worker_process_is_told():
+    for graph in (
+        {"task": (id, Unreadable("own"))},
+        {"task": (partial(id, Unreadable("own")),), "task-2": (partial(id, Unreadable("own")),)},
+        {"data": Unreadable("own"), "task": (id, "data")},
+    ):
+        refused(graph, "task", "another process", "LookupError: not in this process")
+    function = partial(id, Unreadable("own"))
+    for _ in range(2):  # The second call is told the same.
+        refused({"a": (function,), "b": (function,), "c": (max, "a", "b")}, "c", "LookupError")
+
+
 def numbers(count=5):
     yield from range(count)
+
+
+def fails(*arguments):
+    raise LookupError(os.getpid(), *map(len, arguments))
+
+
+def test_a_failed_task_can_be_repeated_in_the_calling_process():
+    graph = {"x": (np.ones, 100_000), "y": (fails, "x", [1, 2]), "z": (fails, "g"), "g": (numbers,)}
+    with pytest.raises(LookupError) as raised:
+        get(graph, "y")
+    assert raised.value.args[0] != os.getpid()
+    with pytest.raises(LookupError) as raised:
+        get(graph, "y", rerun_exceptions_locally=True)
+    assert raised.value.args == (os.getpid(), 100_000, 2)
+    # What stayed in the process cannot be had here.
+    with pytest.raises(TypeError, match="generator"):
+        get(graph, "z", rerun_exceptions_locally=True)
 
 
 def test_a_generator_goes_to_the_next_task():
@@ -148,6 +179,23 @@ def test_many_consumers_of_what_cannot_travel_run_where_it_is():
     assert get(graph, "all") == [(True, number) for number in range(50)]
 
 
+def test_what_stayed_in_two_processes_and_is_needed_together_is_told_with_the_keys(tmp_path):
+    path = pipe(tmp_path / "meet")
+
+    def make(meet):
+        meet(path)
+        return numbers()
+
+    graph = {
+        "left": (make, arrive),
+        "right": (make, await_arrival),
+        "both": (zip, "left", "right"),
+        "list": (list, "both"),
+    }
+    error = refused(graph, "list", "'both'", "'left'", "'right'", "generator", "plain data")
+    assert str(error).count("cannot leave") == 2
+
+
 @pytest.mark.timeout(10)
 def test_consumers_of_several_that_cannot_travel_get_them_or_an_error_and_no_wrong_data():
     def make(number):
@@ -163,7 +211,7 @@ def test_consumers_of_several_that_cannot_travel_get_them_or_an_error_and_no_wro
     wanted = [("y", number) for number in range(6)]
     try:
         got = get(graph, wanted)
-    except MobulaError as error:
+    except NotPicklableError as error:
         assert "('y', " in str(error) and "cannot leave" in str(error)
     else:
         assert got == tuple(number + (number + 1) % 6 for number in range(6))

@@ -19,6 +19,7 @@ import mobula
 import mobula.dask as mobula_dask
 from mobula import _requests
 from mobula.dask import _settings
+from mobula.exceptions import MobulaError
 
 # As with the main module of a program: children cannot import it.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -128,6 +129,20 @@ def test_the_cache_of_a_child_gives_values_and_gets_them(child):
         return cache
 
     assert child.call(task) == {"a": 2, "b": 3}
+
+
+def test_an_answer_that_is_too_long_is_an_error(child, monkeypatch):
+    monkeypatch.setattr(_requests, "_LONGEST", 3 << 20)
+
+    def task(size):
+        return len(mobula_dask.get({"large": (bytes, size)}, "large", workers="threads"))
+
+    assert child.call(task, 2 << 20) == 2 << 20
+    with pytest.raises(
+        MobulaError, match=r"compute has answered takes 4 MiB, and 3 MiB can be sent"
+    ):
+        child.call(task, 4 << 20)
+    assert child.call(task, 5) == 5
 
 
 def test_retries_travel(child):

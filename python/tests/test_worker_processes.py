@@ -296,6 +296,8 @@ def test_auto_sends_those_to_processes_that_hold_the_lock_and_says_so():
     assert 'tasks "spin" are called in worker processes' in mobula.explain(("spin", 0))
 
 
+# A task for which there is no room is begun after two minutes all the same.
+@pytest.mark.timeout(60)
 def test_values_move_to_disk_and_come_back():
     mobula.shutdown()
     try:
@@ -304,6 +306,27 @@ def test_values_move_to_disk_and_come_back():
         persisted = dask.persist(*arrays, scheduler="mobula")
         sums = dask.compute(*[array.sum() for array in persisted], scheduler="mobula")
         assert sums == tuple(500_000.0 * number for number in range(16))
+    finally:
+        mobula.shutdown()
+        mobula.init(workers="processes", num_workers=2)
+
+
+def outer(number):
+    inner = [dask.delayed(np.full)(500_000, 1.0) for _ in range(4)]
+    total = dask.delayed(sum)([array.sum() for array in inner])
+    total = total.compute(scheduler="mobula", optimize_graph=False)
+    return np.full(500_000, number + total)
+
+
+@pytest.mark.timeout(60)
+def test_what_a_waiting_task_needs_finds_room_though_memory_is_full():
+    mobula.shutdown()
+    try:
+        mobula.init(workers="processes", num_workers=1, memory_limit="6 MiB")
+        arrays = [dask.delayed(outer)(number) for number in range(6)]
+        persisted = dask.persist(*arrays, scheduler="mobula")
+        sums = dask.compute(*[array.sum() for array in persisted], scheduler="mobula")
+        assert sums == tuple(500_000 * (number + 2_000_000.0) for number in range(6))
     finally:
         mobula.shutdown()
         mobula.init(workers="processes", num_workers=2)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::graph::Key;
 use crate::value::Value;
 
 /// The life of a process in which values stay.
@@ -46,20 +47,21 @@ pub struct Stayed {
     /// The number of the call that made it.
     number: u64,
     bytes: u64,
-    /// Why it cannot leave, if it cannot.
-    reason: Option<Box<str>>,
+    /// Whose value it is and why it cannot leave, if it cannot.
+    bound: Option<Box<(Key, String)>>,
     /// True once the process has let go of it by itself.
     is_spent: AtomicBool,
 }
 
 impl Stayed {
-    /// The value of a call that weighs so many bytes, as what a task answers.
-    pub fn value(life: &Arc<Life>, number: u64, bytes: u64, reason: Option<String>) -> Value {
+    /// The value of a call that weighs so many bytes, as what a task answers. If it cannot leave: with the
+    /// task's key, and why.
+    pub fn value(life: &Arc<Life>, number: u64, bytes: u64, bound: Option<(Key, String)>) -> Value {
         let stayed = Self {
             life: Arc::clone(life),
             number,
             bytes,
-            reason: reason.map(Into::into),
+            bound: bound.map(Box::new),
             is_spent: AtomicBool::new(false),
         };
         Value::with_bytes(stayed, usize::try_from(bytes).unwrap_or(usize::MAX))
@@ -75,9 +77,9 @@ impl Stayed {
         self.number
     }
 
-    /// Why the value cannot leave, if it cannot.
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+    /// The key of the task whose value it is, and why it cannot leave, if it cannot.
+    pub fn bound(&self) -> Option<(&Key, &str)> {
+        self.bound.as_ref().map(|bound| (&bound.0, bound.1.as_str()))
     }
 
     /// Notes that the process has let go of the value with the call that needed it last.

@@ -30,7 +30,7 @@ pub(crate) use asking::{WorkingCall, ask, forget_parent};
 use crate::asks;
 use crate::lent;
 use crate::packing::program::{HAS_KEY, LITERALS_ARE_AN_INPUT, Reader};
-use crate::packing::{HOOKS, SETTINGS, object_from, pickle};
+use crate::packing::{HOOKS, SETTINGS, not_unpickled, object_from, pickle};
 
 /// Makes the calls that come through the socket that is the standard input of this process, until the parent
 /// wants no more.
@@ -118,7 +118,9 @@ impl PyCalls {
                 let value = stayed.get(number).ok_or_else(damaged)?;
                 Ok(value.bind(py).clone())
             }
-            InputRef::Packed(packed) => self.unpacked(py, packed, desk),
+            InputRef::Packed(packed) => self
+                .unpacked(py, packed, desk)
+                .map_err(|error| not_unpickled(py, "an input of the task", error)),
         }
     }
 
@@ -155,10 +157,13 @@ impl PyCalls {
         if let Some(found) = objects.get_item(number)? {
             return Ok(found);
         }
-        let bytes = self.runs.borrow_mut().entry(run).or_default().pickled.remove(&number);
-        let bytes = bytes.ok_or_else(damaged)?;
-        let object = self.loads(py, run, &bytes)?;
+        let bytes =
+            self.runs.borrow().get(&run).and_then(|told| told.pickled.get(&number).cloned());
+        let object = self.loads(py, run, &bytes.ok_or_else(damaged)?)?;
         objects.set_item(number, &object)?;
+        if let Some(told) = self.runs.borrow_mut().get_mut(&run) {
+            told.pickled.remove(&number);
+        }
         Ok(object)
     }
 
@@ -171,7 +176,8 @@ impl PyCalls {
     /// Unpickles what may refer to definitions.
     fn loads<'py>(&self, py: Python<'py>, run: u64, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         self.refers_to(py, run)?;
-        pickle(py)?.loads.bind(py).call1((PyBytes::new(py, bytes),))
+        let object = pickle(py)?.loads.bind(py).call1((PyBytes::new(py, bytes),));
+        object.map_err(|error| not_unpickled(py, "what the task calls or is given", error))
     }
 
     /// Makes all definitions of a run known to what is unpickled next.

@@ -9,6 +9,7 @@ mod parcels;
 pub(crate) mod program;
 
 use mobula::{BoxError, PackError, Packing, Value};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -62,6 +63,25 @@ fn refused(py: Python<'_>, packing: &Packing<'_>, error: &PyErr) -> PyErr {
         ),
     );
     exception.set_cause(py, Some(error.clone_ref(py)));
+    exception
+}
+
+/// Says what came from another process and cannot be made an object here, and why.
+pub(crate) fn not_unpickled(py: Python<'_>, what: &str, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyException>(py) {
+        // Somebody was interrupted.
+        return error;
+    }
+    let exception = crate::errors::ours(
+        py,
+        "NotPicklableError",
+        format!(
+            "{what} came from another process, and cannot be unpickled in this one: {}: {}",
+            error.get_type(py).name().map_or_else(|_| "error".to_owned(), |name| name.to_string()),
+            error.value(py)
+        ),
+    );
+    exception.set_cause(py, Some(error));
     exception
 }
 

@@ -50,7 +50,9 @@ pub(super) struct WorkerThread {
     pub(super) inside: RefCell<Vec<Arc<ActiveRun>>>,
     /// When the worker last looked at what all values take.
     refreshed: Cell<Duration>,
-    /// The room in memory of those tasks of them that wait.
+    /// The room in memory of the tasks that this thread is in, of runs whose tasks are mostly sent away.
+    pub(super) room_here: Cell<u64>,
+    /// The room in memory of those tasks of both kinds that wait.
     pub(super) lent: Cell<u64>,
     /// What this worker saw of the runs that it did not join, where joining has a price.
     pub(super) watches: RefCell<Vec<(RunId, Watch)>>,
@@ -80,6 +82,7 @@ impl WorkerThread {
             stop,
             inside: RefCell::default(),
             refreshed: Cell::default(),
+            room_here: Cell::new(0),
             lent: Cell::new(0),
             watches: RefCell::default(),
             began,

@@ -65,7 +65,8 @@ impl WorkerThread {
     ) -> F::Output {
         // The tasks that wait add nothing to memory meanwhile; what they wait for must find room.
         let inside = self.inside.borrow();
-        let room: u64 = inside.iter().map(|active| active.run.reserved_by(self.id)).sum();
+        let started = inside.iter().map(|active| active.run.reserved_by(self.id));
+        let room = started.sum::<u64>() + self.room_here.get();
         let memory = inside.last().map(|active| Arc::clone(active.run.memory()));
         drop(inside);
         let more = room.saturating_sub(self.lent.get());

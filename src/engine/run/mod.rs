@@ -110,6 +110,11 @@ impl Ticket {
         self.task
     }
 
+    /// The room in memory that the task was given, in bytes.
+    pub fn room(&self) -> u64 {
+        self.reserved.bytes()
+    }
+
     /// The task, for the run to which the ticket belongs.
     #[inline]
     fn redeem(&self, run: RunId) -> TaskId {

@@ -36,7 +36,8 @@ impl WorkerThread {
         if succeeded {
             spend(&active, task, &arguments);
         }
-        drop(arguments);
+        // What has failed may be repeated with them.
+        let arguments = if succeeded { Vec::new() } else { arguments };
         let mut fail = |cause| {
             run.give_room_back(&mut ticket);
             cause
@@ -86,10 +87,11 @@ impl WorkerThread {
                     drop(station);
                     return give_back(&active, ticket, self.id);
                 };
-                Stayed::value(&link.life, done.number, bytes, reason)
+                let bound = reason.map(|reason| (run.plan().key(task).clone(), reason));
+                Stayed::value(&link.life, done.number, bytes, bound)
             }
             End::Failed(failed) => {
-                let failed = self.failure_of(&active, task, failed);
+                let failed = self.failure_of(&active, task, &arguments, failed);
                 match failed {
                     Ok(cause) => {
                         let cause = fail(cause);
@@ -111,14 +113,23 @@ impl WorkerThread {
         &self,
         active: &ActiveRun,
         task: TaskId,
+        arguments: &[Value],
         failed: Failed,
     ) -> Result<Cause, Failure> {
-        let raised = |raised: &[u8]| match self.crew.fleet() {
-            Some(fleet) => fleet.program().raised(raised),
+        let program = || self.crew.fleet().map(|fleet| fleet.program());
+        let raised = |raised: &[u8]| match program() {
+            Some(program) => program.raised(raised),
             None => "it failed".into(),
         };
         match failed {
-            Failed::Raised(payload) => Ok(call_failed(CallError::Failed(raised(&payload)))),
+            Failed::Raised(payload) => {
+                let function = active.run.plan().func(task).as_any();
+                let error = match program().zip(function) {
+                    Some((program, function)) => program.raised_by(function, arguments, &payload),
+                    None => raised(&payload),
+                };
+                Ok(call_failed(CallError::Failed(error)))
+            }
             Failed::Misfit(reason) => Ok(call_failed(CallError::Failed(reason.into()))),
             Failed::Hook { hook, raised: payload } => {
                 let error = Arc::new(raised(&payload));

@@ -106,6 +106,7 @@ impl Outlet {
     fn note(&self, sent: Result<bool, WireError>) {
         match sent {
             Ok(all) => self.is_full.store(!all, Ordering::Relaxed),
+            Err(error @ WireError::TooLarge(_)) => log::error!("{error}"),
             Err(error) => {
                 log::debug!("a worker process does not listen any more: {error}");
                 self.close();

@@ -61,7 +61,7 @@ struct Pipe<P> {
 }
 
 /// So many lines are kept for the message of a child that dies.
-const LAST: usize = 12;
+const LAST: usize = 30;
 
 /// A longer line is shown in pieces.
 const LONGEST: usize = 64 << 10;

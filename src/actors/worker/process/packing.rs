@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::program::Processes;
 use crate::engine::RunId;
 use crate::graph::{BoxError, Key};
 use crate::process::wire::{Definition, InputRef};
@@ -29,10 +30,10 @@ pub struct Packing<'a> {
     pub(super) inputs: Vec<InputRef>,
     /// The child in which an input has stayed, if that is not this one.
     pub(super) elsewhere: Option<u32>,
-    /// The places of two inputs, if they have stayed in different children.
-    pub(super) apart: Option<(usize, usize)>,
-    /// The first input that has stayed somewhere: its place, and the child.
-    stayed: Option<(usize, u32)>,
+    /// Whose value cannot leave another child than that of the first one that stayed, and why.
+    pub(super) apart: Option<(Key, String)>,
+    /// The first input that has stayed somewhere: the child, and whose value it is, if that cannot leave.
+    stayed: Option<(u32, Option<Key>)>,
 }
 
 /// Why a call was not packed.
@@ -103,19 +104,18 @@ impl<'a> Packing<'a> {
     }
 
     /// Sees whether the call can be sent, as it was packed.
-    pub(super) fn check(&self, payload: &[u8]) -> Result<(), PackError> {
+    pub(super) fn check(&self, program: &dyn Processes, payload: &[u8]) -> Result<(), PackError> {
         /// A message has an end; what is large should lie in shared memory.
         const MOST: usize = 256 << 20;
-        if let Some((one, two)) = self.apart {
-            return Err(PackError::Failed(
-                format!(
-                    "its inputs {} and {} cannot leave the worker processes that made them, and these are \
-                     two; let those tasks return plain data, or run all of this in threads",
-                    one + 1,
-                    two + 1
-                )
-                .into(),
-            ));
+        if let Some((key, reason)) = &self.apart {
+            let other = self.stayed.as_ref().and_then(|(_, key)| key.as_ref());
+            let other = other.map_or_else(|| "another task".to_owned(), |key| format!("{key:?}"));
+            let reason = format!(
+                "{reason}, and {:?} needs it together with the value of {other}, which cannot leave another \
+                 process",
+                self.key
+            );
+            return Err(PackError::Failed(program.cannot_leave(key, &reason)));
         }
         if payload.len() > MOST {
             let size = payload.len() >> 20;
@@ -137,11 +137,14 @@ impl<'a> Packing<'a> {
         if let Some(parcel) = value.downcast_ref::<Parcel>() {
             self.parcel(parcel);
         } else if let Some(stayed) = value.downcast_ref::<Stayed>() {
-            let place = self.inputs.len();
-            match self.stayed {
-                None => self.stayed = Some((place, stayed.process())),
-                Some((first, process)) if process != stayed.process() => {
-                    self.apart.get_or_insert((first, place));
+            match &self.stayed {
+                None => {
+                    let key = stayed.bound().map(|(key, _)| key.clone());
+                    self.stayed = Some((stayed.process(), key));
+                }
+                Some((process, _)) if *process != stayed.process() => {
+                    let (key, reason) = stayed.bound().unwrap_or((self.key, "it was not to leave"));
+                    self.apart.get_or_insert((key.clone(), reason.to_owned()));
                 }
                 Some(_) => {}
             }

@@ -69,6 +69,20 @@ pub trait Processes: std::fmt::Debug + Send + Sync + 'static {
     /// The error that a function has raised in a worker process.
     fn raised(&self, raised: &[u8]) -> BoxError;
 
+    /// True if the value of this function may stay in the process that made it while only the next task needs
+    /// it. False, if somebody may want to have it here when that task fails.
+    fn may_stay(&self, function: &dyn Any) -> bool {
+        let _ = function;
+        true
+    }
+
+    /// As [`raised`](Self::raised), with the function and what it was called with: whoever wants to look at
+    /// the failure may have the call repeated here.
+    fn raised_by(&self, function: &dyn Any, arguments: &[Value], raised: &[u8]) -> BoxError {
+        let _ = (function, arguments);
+        self.raised(raised)
+    }
+
     /// The error of a task whose value is wanted but cannot leave the worker process that made it, for
     /// this reason.
     fn cannot_leave(&self, key: &Key, reason: &str) -> BoxError {
@@ -142,10 +156,21 @@ impl Question {
         self.process
     }
 
+    /// The bytes that an answer has at most.
+    pub const LONGEST_ANSWER: usize = 1 << 29;
+
     /// Answers it. If the process is gone, nobody hears it.
-    pub fn answer(self, payload: Bytes) {
+    ///
+    /// # Errors
+    ///
+    /// If the answer is [longer](Self::LONGEST_ANSWER) than can be sent. The question is still to be answered.
+    pub fn answer(self, payload: Bytes) -> Result<(), Self> {
+        if payload.len() > Self::LONGEST_ANSWER {
+            return Err(self);
+        }
         if let Some(outlet) = self.outlet.upgrade() {
             outlet.answer(self.number, payload, self.is_of_call);
         }
+        Ok(())
     }
 }

@@ -163,7 +163,7 @@ impl WorkerThread {
             return fail_by_loss(&active, ticket, self.id, failure);
         }
         let number = self.station.borrow_mut().number();
-        let keep = Self::keep(&active, task);
+        let keep = self.keep(&active, task);
         to.push(Prepared {
             active,
             task,
@@ -177,11 +177,18 @@ impl WorkerThread {
     }
 
     /// Where the value of a task goes.
-    fn keep(active: &ActiveRun, task: TaskId) -> Keep {
+    fn keep(&self, active: &ActiveRun, task: TaskId) -> Keep {
         let plan = active.run.plan();
         // Hooks may look at every value.
-        let stays = active.hooks.is_none() && plan.is_chained(task) && !plan.is_wanted(task);
-        if stays { Keep::Stay } else { Keep::Export }
+        if active.hooks.is_some() || !plan.is_chained(task) || plan.is_wanted(task) {
+            return Keep::Export;
+        }
+        let program = self.crew.fleet().map(|fleet| fleet.program());
+        let may_stay = program.zip(plan.func(task).as_any());
+        match may_stay {
+            Some((program, function)) if program.may_stay(function) => Keep::Stay,
+            _ => Keep::Export,
+        }
     }
 
     /// True if there is a child; else starts one. If none can be started, the tasks fail or wait.
@@ -268,7 +275,7 @@ impl WorkerThread {
             states: PreStates::new(),
             number,
             after: Some(before.number),
-            keep: Self::keep(&before.active, task),
+            keep: self.keep(&before.active, task),
         })
     }
 
@@ -305,7 +312,12 @@ impl WorkerThread {
             });
             let payload = std::mem::take(&mut packing.payload);
             let inputs = std::mem::take(&mut packing.inputs);
-            (packed.and_then(|()| packing.check(&payload)), payload, inputs, packing.elsewhere)
+            (
+                packed.and_then(|()| packing.check(&*program, &payload)),
+                payload,
+                inputs,
+                packing.elsewhere,
+            )
         };
         self.station.borrow_mut().define(run.id(), known, definitions);
         match packed {
@@ -384,7 +396,10 @@ impl WorkerThread {
         for prepared in sorted.sent.drain(..) {
             let Prepared { active, task, ticket, arguments, states, number, .. } = prepared;
             fleet.is_busy_with(active.run.id(), 1);
-            station.sent(number, Flight { active, task, ticket, arguments, states, since });
+            station.sent(
+                number,
+                Flight { active, task, ticket, arguments, states, since, lent: None },
+            );
         }
     }
 
@@ -392,7 +407,10 @@ impl WorkerThread {
     fn call_here(&self, prepared: Prepared) {
         let Prepared { active, ticket, arguments, states, .. } = prepared;
         drop(arguments);
-        let mut task = ticket.map(|ticket| (ticket, states));
+        let Some(ticket) = ticket else { return };
+        let room = ticket.room();
+        self.room_here.update(|here| here + room);
+        let mut task = Some((ticket, states));
         // If it waits, no other one of its run is begun in this thread meanwhile.
         let is_new = !self.is_inside(active.run.id());
         if is_new {
@@ -408,6 +426,7 @@ impl WorkerThread {
         if is_new {
             self.inside.borrow_mut().pop();
         }
+        self.room_here.update(|here| here - room);
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::super::callbacks::PreStates;
 use super::super::active::ActiveRun;
 use super::fleet::Fleet;
 use super::link::Link;
-use crate::engine::{RunId, TaskId, Ticket, WorkerId};
+use crate::engine::{Memory, RunId, TaskId, Ticket, WorkerId};
 use crate::process::wire::{Definition, Done, ToChild};
 use crate::value::Value;
 
@@ -56,6 +56,27 @@ pub(super) struct Flight {
     pub(super) states: PreStates,
     /// When it was sent.
     pub(super) since: Duration,
+    /// What it has lent, since it first waited for an answer.
+    pub(super) lent: Option<Lent>,
+}
+
+/// The room in memory of a call that waits: it adds nothing meanwhile, and what it waits for must find room.
+pub(super) struct Lent {
+    memory: Arc<Memory>,
+    room: u64,
+}
+
+impl Lent {
+    fn new(memory: &Arc<Memory>, room: u64) -> Self {
+        memory.lend(room);
+        Self { memory: Arc::clone(memory), room }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.memory.take_back(self.room);
+    }
 }
 
 impl Station {
@@ -182,8 +203,14 @@ impl Station {
 
     /// The call is suspended.
     pub(super) fn suspend(&mut self, number: u64) {
-        if !self.suspended.contains(&number) {
-            self.suspended.push(number);
+        if self.suspended.contains(&number) {
+            return;
+        }
+        self.suspended.push(number);
+        if let Some(flight) = self.flights.get_mut(&number)
+            && let Some(ticket) = &flight.ticket
+        {
+            flight.lent = Some(Lent::new(flight.active.run.memory(), ticket.room()));
         }
     }
 
