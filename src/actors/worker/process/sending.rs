@@ -14,11 +14,11 @@ use super::super::thread::{Step, WorkerThread};
 use super::fleet::Fleet;
 use super::link::Link;
 use super::packing::{PackError, Packing};
-use super::station::{Flight, Matched, give_back};
+use super::station::{Flight, InChain, Matched, give_back};
 use crate::actors::callbacks::PreStates;
 use crate::engine::{Cause, Failure, Pins, Placement, TaskId, Ticket, Window};
 use crate::graph::{BoxError, CallError, Input, ProcessEnd, ProcessExit};
-use crate::process::wire::{Call, Keep, ToChild};
+use crate::process::wire::{Call, Done, Keep, ToChild};
 use crate::process::{Segment, Stayed};
 use crate::value::Value;
 
@@ -31,8 +31,10 @@ pub(super) struct Prepared {
     arguments: Vec<Value>,
     states: PreStates,
     number: u64,
-    after: Option<u64>,
     keep: Keep,
+    chain: InChain,
+    /// True for the last one of a chain that goes on.
+    is_tail: bool,
 }
 
 /// Calls, by what becomes of them.
@@ -55,9 +57,43 @@ impl WorkerThread {
         for (active, ticket) in batch {
             self.prepare(active, ticket, &mut prepared);
         }
-        if prepared.is_empty() || !self.has_child(&mut prepared) {
-            return;
+        if !prepared.is_empty() && self.has_child(&mut prepared) {
+            self.send_prepared(prepared);
         }
+    }
+
+    /// Sends on what comes behind the last call of a chain that was sent ahead, so that the child does not wait
+    /// where the chain was cut. To be called when so many calls have ended that are still counted.
+    pub(super) fn send_on(&self, ended: &[Done]) {
+        let tail = {
+            let mut station = self.station.borrow_mut();
+            let Some(number) = station.tail else { return };
+            let has_ended = ended.iter().any(|done| done.number == number);
+            let flight = station.flight(number).filter(|_| !has_ended);
+            let Some((active, task)) = flight.map(|it| (Arc::clone(&it.active), it.task)) else {
+                station.tail = None;
+                return;
+            };
+            let window = Window::of(active.run.task_time());
+            let moving = station.moving().saturating_sub(ended.len());
+            if moving > window.few || station.holds_back || !active.run.is_running() {
+                return;
+            }
+            station.tail = None;
+            (active, task, number)
+        };
+        let (active, task, number) = tail;
+        let follower = self
+            .next_in_chain(&active, task)
+            .filter(|_| self.has_room_behind(&active, 0))
+            .and_then(|next| self.behind(&active, number, next));
+        let Some(follower) = follower else { return };
+        self.station.borrow_mut().follows(number, follower.number);
+        self.send_prepared(vec![follower]);
+    }
+
+    /// Packs and sends calls; what cannot be called there is called here.
+    fn send_prepared(&self, prepared: Vec<Prepared>) {
         let Some(fleet) = self.crew.fleet() else { return };
         let mut sorted = Sorted::default();
         let program = Arc::clone(fleet.program());
@@ -171,8 +207,9 @@ impl WorkerThread {
             arguments,
             states,
             number,
-            after: None,
             keep,
+            chain: InChain::default(),
+            is_tail: false,
         });
     }
 
@@ -227,9 +264,17 @@ impl WorkerThread {
     /// Packs a call, and those behind it.
     fn pack(&self, mut prepared: Prepared, sorted: &mut Sorted) {
         loop {
-            let follower = self.follower(&prepared, sorted.calls.len());
-            if follower.is_some() {
+            let goes_on = prepared.keep != Keep::Export;
+            let active = Arc::clone(&prepared.active);
+            let next = goes_on.then(|| self.next_in_chain(&active, prepared.task)).flatten();
+            let follower = next
+                .filter(|_| self.has_room_behind(&active, sorted.calls.len()))
+                .and_then(|next| self.behind(&active, prepared.number, next));
+            if next.is_some() {
                 prepared.keep = Keep::Follow;
+                prepared.chain.leaves_value = true;
+                prepared.chain.follower = follower.as_ref().map(|follower| follower.number);
+                prepared.is_tail = follower.is_none();
             }
             if !self.pack_one(prepared, sorted) {
                 return;
@@ -240,13 +285,13 @@ impl WorkerThread {
     }
 
     /// The task that comes behind another one in its chain, if it can be sent ahead.
-    fn follower(&self, before: &Prepared, sent: usize) -> Option<Prepared> {
-        let run = &before.active.run;
+    fn next_in_chain(&self, active: &ActiveRun, before: TaskId) -> Option<TaskId> {
+        let run = &active.run;
         let plan = run.plan();
-        if before.keep == Keep::Export || run.shortest_limit().is_some() || run.needs_care() {
+        if run.shortest_limit().is_some() || run.needs_care() {
             return None;
         }
-        let [task] = *plan.dependents(before.task) else { return None };
+        let [task] = *plan.dependents(before) else { return None };
         plan.func(task).as_any()?;
         if run.policy().placement == Placement::Auto {
             let fleet = self.crew.fleet()?;
@@ -254,28 +299,38 @@ impl WorkerThread {
                 return None;
             }
         }
+        Some(task)
+    }
+
+    /// True if one more call can be under way behind those and `packed` ones that are about to be sent.
+    fn has_room_behind(&self, active: &ActiveRun, packed: usize) -> bool {
+        let window = Window::of(active.run.task_time());
+        let station = self.station.borrow();
+        !station.is_suspended() && station.moving() + packed + 1 < window.most.max(2)
+    }
+
+    /// A task that goes ahead, behind the call whose value it needs.
+    fn behind(&self, active: &Arc<ActiveRun>, before: u64, task: TaskId) -> Option<Prepared> {
         let mut station = self.station.borrow_mut();
-        let window = Window::of(run.task_time());
-        if station.is_suspended() || station.moving() + sent + 1 >= window.most.max(2) {
-            return None;
-        }
         let life = Arc::clone(&station.link.as_ref()?.life);
         // It stands for what the call before will have made; nobody else ever has it.
-        let value = Stayed::value(&life, before.number, 0, None);
+        let value = Stayed::value(&life, before, 0, None);
         value.downcast_ref::<Stayed>()?.is_spent();
         let number = station.number();
         drop(station);
+        let plan = active.run.plan();
         let arguments = plan.arguments(task, |_, _| Input::Shared(&value)).ok()?;
         let arguments = arguments.into_iter().map(|mut input| input.take()).collect();
         Some(Prepared {
-            active: Arc::clone(&before.active),
+            active: Arc::clone(active),
             task,
             ticket: None,
             arguments,
             states: PreStates::new(),
             number,
-            after: Some(before.number),
-            keep: self.keep(&before.active, task),
+            keep: self.keep(active, task),
+            chain: InChain { after: Some(before), ..InChain::default() },
+            is_tail: false,
         })
     }
 
@@ -344,7 +399,7 @@ impl WorkerThread {
         sorted.calls.push(Call {
             number: prepared.number,
             run: run.id().0,
-            after: prepared.after,
+            after: prepared.chain.after,
             keep: prepared.keep,
             payload: payload.into(),
             inputs,
@@ -361,6 +416,11 @@ impl WorkerThread {
         let Some(fleet) = self.crew.fleet() else { return };
         let mut station = self.station.borrow_mut();
         let station = &mut *station;
+        // While those behind it were packed, a call may have ended, and its value gone to the parent.
+        let first = sorted.sent.first().and_then(|prepared| prepared.chain.after);
+        if first.is_some_and(|before| station.flight(before).is_none()) {
+            return;
+        }
         let Some(link) = &mut station.link else {
             // It has died while calls were packed: they begin anew.
             for prepared in sorted.sent.drain(..) {
@@ -394,11 +454,14 @@ impl WorkerThread {
         link.outlet.say(&ToChild::Call(std::mem::take(&mut sorted.calls)), &[]);
         let since = self.now();
         for prepared in sorted.sent.drain(..) {
-            let Prepared { active, task, ticket, arguments, states, number, .. } = prepared;
+            let Prepared { active, task, ticket, arguments, states, number, chain, .. } = prepared;
+            if prepared.is_tail {
+                station.tail = Some(number);
+            }
             fleet.is_busy_with(active.run.id(), 1);
             station.sent(
                 number,
-                Flight { active, task, ticket, arguments, states, since, lent: None },
+                Flight { active, task, ticket, arguments, states, since, lent: None, chain },
             );
         }
     }

@@ -13,7 +13,7 @@ use super::super::active::ActiveRun;
 use super::fleet::Fleet;
 use super::link::Link;
 use crate::engine::{Memory, RunId, TaskId, Ticket, WorkerId};
-use crate::process::wire::{Definition, Done, ToChild};
+use crate::process::wire::{Definition, Done, End, ToChild};
 use crate::value::Value;
 
 /// So often a child may end before it has made a call.
@@ -34,6 +34,8 @@ pub(in super::super) struct Station {
     early: HashMap<(RunId, TaskId), (Flight, Done)>,
     /// The calls that wait for answers, innermost last.
     suspended: Vec<u64>,
+    /// The last call of a chain of which more can be sent ahead.
+    pub(super) tail: Option<u64>,
     /// Tasks that are to be sent next.
     ready: VecDeque<(Arc<ActiveRun>, Ticket)>,
     /// The runs that the child was told to break off, with when this was said.
@@ -58,6 +60,22 @@ pub(super) struct Flight {
     pub(super) since: Duration,
     /// What it has lent, since it first waited for an answer.
     pub(super) lent: Option<Lent>,
+    /// How it hangs together with other calls of its chain.
+    pub(super) chain: InChain,
+}
+
+/// How a call hangs together with the one before it and the one behind it in a chain that was sent ahead.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct InChain {
+    /// Its value stays in the child for the call behind it, even if it is small.
+    pub(super) leaves_value: bool,
+    /// The call behind it.
+    pub(super) follower: Option<u64>,
+    /// The call before it.
+    pub(super) after: Option<u64>,
+    /// The value of the call before it went to the parent, and is in the child beside that until this call has
+    /// ended well.
+    pub(super) finds_copy: bool,
 }
 
 /// The room in memory of a call that waits: it adds nothing meanwhile, and what it waits for must find room.
@@ -89,6 +107,7 @@ impl Station {
             ahead: HashMap::new(),
             early: HashMap::new(),
             suspended: Vec::new(),
+            tail: None,
             ready: VecDeque::new(),
             cancelled: HashMap::new(),
             failed_starts: 0,
@@ -175,6 +194,18 @@ impl Station {
         self.next
     }
 
+    /// The call of this number, if it is under way.
+    pub(super) fn flight(&self, number: u64) -> Option<&Flight> {
+        self.flights.get(&number)
+    }
+
+    /// Another call is sent behind the last one of a chain.
+    pub(super) fn follows(&mut self, before: u64, follower: u64) {
+        if let Some(flight) = self.flights.get_mut(&before) {
+            flight.chain.follower = Some(follower);
+        }
+    }
+
     /// A call was sent.
     pub(super) fn sent(&mut self, number: u64, flight: Flight) {
         if flight.ticket.is_none() {
@@ -190,15 +221,42 @@ impl Station {
         }
     }
 
-    /// A call is not under way any more.
-    pub(super) fn take(&mut self, number: u64) -> Option<Flight> {
+    /// A call is not under way any more. `ended_well` says whether its value has come, which is no copy of one
+    /// that stayed.
+    pub(super) fn take(&mut self, number: u64, end: Option<&End>) -> Option<Flight> {
         let flight = self.flights.remove(&number)?;
+        self.see_to_copies(number, flight.chain, end);
         if flight.ticket.is_none() {
             self.ahead.remove(&(flight.active.run.id(), flight.task));
         }
         self.suspended.retain(|call| *call != number);
         self.note_calls();
         Some(flight)
+    }
+
+    /// Has the child let go of copies that nobody there needs any more: that of this call's value, if no call
+    /// behind it is under way, and that of the value before it, if this call has not ended well.
+    fn see_to_copies(&mut self, number: u64, chain: InChain, end: Option<&End>) {
+        let ended_well = matches!(end, Some(End::Value { .. } | End::Stayed { .. }));
+        if chain.leaves_value && matches!(end, Some(End::Value { .. })) {
+            match chain.follower.and_then(|follower| self.flights.get_mut(&follower)) {
+                Some(follower) => follower.chain.finds_copy = true,
+                None => self.release(number),
+            }
+        }
+        if !ended_well && let Some(before) = chain.after {
+            if let Some(before) = self.flights.get_mut(&before) {
+                before.chain.follower = None;
+            } else if chain.finds_copy {
+                self.release(before);
+            }
+        }
+    }
+
+    fn release(&self, value: u64) {
+        if let Some(link) = &self.link {
+            link.outlet.say(&ToChild::Release { values: vec![value] }, &[]);
+        }
     }
 
     /// The call is suspended.

@@ -304,8 +304,9 @@ impl WorkerThread {
                 if let Some(output) = output {
                     output.catch_up();
                 }
+                self.send_on(&dones);
                 for done in dones {
-                    let flight = self.station.borrow_mut().take(done.number);
+                    let flight = self.station.borrow_mut().take(done.number, Some(&done.end));
                     // One that was lost, or called back too late, is nobody's any more.
                     let Some(flight) = flight else { continue };
                     if let Some(fleet) = self.crew.fleet() {
@@ -318,7 +319,7 @@ impl WorkerThread {
                 let returned: Vec<_> = {
                     let mut station = self.station.borrow_mut();
                     station.holds_back = true;
-                    calls.into_iter().filter_map(|call| station.take(call)).collect()
+                    calls.into_iter().filter_map(|call| station.take(call, None)).collect()
                 };
                 for flight in returned {
                     if let Some(fleet) = self.crew.fleet() {
