@@ -144,6 +144,11 @@ impl Processes for Program {
         error.unwrap_or_else(TaskError::interpreter_ended).into()
     }
 
+    fn unreadable(&self, key: &Key, raised: &[u8]) -> BoxError {
+        let error = Python::try_attach(|py| packing::unreadable(py, key, raised));
+        error.unwrap_or_else(TaskError::interpreter_ended).into()
+    }
+
     fn may_stay(&self, function: &dyn std::any::Any) -> bool {
         function.downcast_ref::<PyTask>().is_none_or(|task| !task.shared.keeps_calls)
     }

@@ -117,7 +117,7 @@ def test_what_cannot_be_unpickled_in_the_worker_process_is_told():
         {"task": (partial(id, Unreadable("own")),), "task-2": (partial(id, Unreadable("own")),)},
         {"data": Unreadable("own"), "task": (id, "data")},
     ):
-        refused(graph, "task", "another process", "LookupError: not in this process")
+        refused(graph, "task", "'task'", "another process", "LookupError: not in this process")
     function = partial(id, Unreadable("own"))
     for _ in range(2):  # The second call is told the same.
         refused({"a": (function,), "b": (function,), "c": (max, "a", "b")}, "c", "LookupError")

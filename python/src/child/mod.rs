@@ -43,6 +43,7 @@ pub(crate) fn serve(py: Python<'_>) -> PyResult<Option<String>> {
         maps: RefCell::default(),
         leaving: RefCell::default(),
         readonly: Cell::new(false),
+        unreadable: Cell::new(false),
         packing: module.unbind().into_any(),
         child: py.import("mobula._child")?.unbind().into_any(),
     };
@@ -83,6 +84,8 @@ struct PyCalls {
     leaving: RefCell<Vec<Py<PyAny>>>,
     /// True if tasks cannot write into their inputs.
     readonly: Cell<bool>,
+    /// True while what a call failed with is that it could not be unpickled.
+    unreadable: Cell<bool>,
     /// `mobula._packing`.
     packing: Py<PyAny>,
     /// `mobula._child`.
@@ -120,7 +123,7 @@ impl PyCalls {
             }
             InputRef::Packed(packed) => self
                 .unpacked(py, packed, desk)
-                .map_err(|error| not_unpickled(py, "an input of the task", error)),
+                .map_err(|error| self.unreadable(py, "an input of the task", error)),
         }
     }
 
@@ -177,7 +180,12 @@ impl PyCalls {
     fn loads<'py>(&self, py: Python<'py>, run: u64, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         self.refers_to(py, run)?;
         let object = pickle(py)?.loads.bind(py).call1((PyBytes::new(py, bytes),));
-        object.map_err(|error| not_unpickled(py, "what the task calls or is given", error))
+        object.map_err(|error| self.unreadable(py, "what the task calls or is given", error))
+    }
+
+    fn unreadable(&self, py: Python<'_>, what: &str, error: PyErr) -> PyErr {
+        self.unreadable.set(true);
+        not_unpickled(py, what, error)
     }
 
     /// Makes all definitions of a run known to what is unpickled next.
@@ -257,6 +265,7 @@ impl PyCalls {
             Broken::Hook(hook, error) => (Some(hook), error),
         };
         match (hook, bytes(&error)) {
+            (None, Ok(raised)) if self.unreadable.get() => Failed::Unreadable(raised),
             (None, Ok(raised)) => Failed::Raised(raised),
             (Some(hook), Ok(raised)) => Failed::Hook { hook, raised },
             (_, Err(second)) => Failed::Misfit(format!("{error} (which cannot be sent: {second})")),
@@ -302,6 +311,7 @@ impl Calls for PyCalls {
     fn call(&self, call: &Call, desk: &Desk) -> End {
         Python::attach(|py| {
             drop(self.leaving.take()); // All that was said before is on its way.
+            self.unreadable.set(false);
             let ended = self.value(py, call, desk).and_then(|value| {
                 let end = self.end(&value, call, desk)?;
                 Ok(end)

@@ -8,7 +8,7 @@ mod call;
 mod parcels;
 pub(crate) mod program;
 
-use mobula::{BoxError, PackError, Packing, Value};
+use mobula::{BoxError, Key, PackError, Packing, Value};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -85,11 +85,24 @@ pub(crate) fn not_unpickled(py: Python<'_>, what: &str, error: PyErr) -> PyErr {
     exception
 }
 
+/// The exception of a task that could not be unpickled in a worker process, with the task's key.
+pub(crate) fn unreadable(py: Python<'_>, key: &Key, raised: &[u8]) -> TaskError {
+    let error = exception_of(py, raised);
+    let says = format!("task {key:?}: {}", error.value(py));
+    let exception = crate::errors::ours(py, "NotPicklableError", says);
+    exception.set_cause(py, error.cause(py));
+    TaskError::new(py, exception)
+}
+
 /// The exception that was raised in a worker process.
 pub(crate) fn raised(py: Python<'_>, raised: &[u8]) -> TaskError {
+    TaskError::new(py, exception_of(py, raised))
+}
+
+fn exception_of(py: Python<'_>, raised: &[u8]) -> PyErr {
     let exception = py
         .import("mobula._packing")
         .and_then(|module| module.getattr("loads_exception")?.call1((PyBytes::new(py, raised),)))
         .map(PyErr::from_value);
-    TaskError::new(py, exception.unwrap_or_else(|error| error))
+    exception.unwrap_or_else(|error| error)
 }

@@ -82,7 +82,11 @@ impl Desk {
 
     /// Gives a room back in which no value came to lie.
     pub fn vacate(&self, room: &Segment) {
-        self.shared.rooms.reuse(room.id());
+        if !self.shared.rooms.reuse(room.id()) {
+            let empty = ToParent::Forgotten { segments: vec![(room.id(), false)] };
+            // If the parent is gone, the reader's thread sees to that.
+            self.shared.outbox.say(&empty, now()).ok();
+        }
     }
 
     /// Asks the parent something, and waits for the answer.

@@ -276,7 +276,9 @@ pub(super) fn hear(mut bell: &UnixStream) {
 fn weight(done: &Done) -> usize {
     let bytes = match &done.end {
         End::Value { packed, .. } => packed.inline.len() + WEIGHT * packed.parts.len(),
-        End::Failed(Failed::Raised(raised) | Failed::Hook { raised, .. }) => raised.len(),
+        End::Failed(
+            Failed::Raised(raised) | Failed::Unreadable(raised) | Failed::Hook { raised, .. },
+        ) => raised.len(),
         End::Failed(Failed::Misfit(why)) => why.len(),
         End::Stayed { reason, .. } => reason.as_ref().map_or(0, String::len),
         End::NotMade => 0,

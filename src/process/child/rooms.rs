@@ -65,8 +65,8 @@ impl Rooms {
     }
 
     /// Nobody needs the value any more that lies in a segment. It is kept for the next values, if not too much
-    /// is kept for them.
-    pub(super) fn reuse(&self, segment: SegmentId) {
+    /// is kept for them: answers whether it is.
+    pub(super) fn reuse(&self, segment: SegmentId) -> bool {
         /// So many bytes are kept; what is more costs others memory.
         const MOST: u64 = 64 << 20;
         let mut inner = lock(&self.inner);
@@ -75,13 +75,14 @@ impl Rooms {
         if kept + new > MOST {
             drop(inner);
             self.forget(segment);
-            return;
+            return false;
         }
         let is_free = inner.free.iter().any(|free| free.id() == segment);
         if !is_free && let Some(known) = inner.known.get(&segment) {
             let segment = Arc::clone(&known.segment);
             inner.free.push(segment);
         }
+        true
     }
 
     /// A free segment for so many bytes: the smallest that is large enough, and not much too large.

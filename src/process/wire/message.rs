@@ -232,6 +232,8 @@ pub enum End {
 pub enum Failed {
     /// The function raised; the payload is the program's affair.
     Raised(Bytes),
+    /// What it calls or is given could not be read; the payload, likewise, says why.
+    Unreadable(Bytes),
     /// A hook around it raised.
     Hook {
         /// Which hook of which callback.

@@ -21,6 +21,8 @@ impl WorkerThread {
         if flight.ticket.is_none() {
             if run.is_running() && !matches!(done.end, End::NotMade) {
                 self.station.borrow_mut().ended_early(flight, done);
+            } else {
+                self.discard(done);
             }
             return;
         }
@@ -30,7 +32,8 @@ impl WorkerThread {
         run.measured(1, elapsed);
         self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
         if !run.is_running() {
-            return run.give_room_back(&mut ticket);
+            run.give_room_back(&mut ticket);
+            return self.discard(done);
         }
         let succeeded = matches!(done.end, End::Value { .. } | End::Stayed { .. });
         if succeeded {
@@ -68,6 +71,7 @@ impl WorkerThread {
                     .as_ref()
                     .filter(|_| run.plan().is_wanted(task) && !run.policy().outputs_may_stay)
                 {
+                    self.station.borrow().release(done.number);
                     let key = run.plan().key(task);
                     if let Some(fleet) = self.crew.fleet()
                         && run.policy().placement == Placement::Auto
@@ -108,6 +112,24 @@ impl WorkerThread {
         }
     }
 
+    /// Lets go of what a call has left, of which nobody needs to know the value: the segment in which it lies,
+    /// or what stayed in the child.
+    pub(super) fn discard(&self, done: Done) {
+        let left = match done.end {
+            End::Value { packed, bytes, .. } => {
+                let mut station = self.station.borrow_mut();
+                station.link.as_mut().map(|link| link.parcel(packed, bytes))
+            }
+            End::Stayed { .. } => {
+                self.station.borrow().release(done.number);
+                None
+            }
+            End::Failed(_) | End::NotMade => None,
+        };
+        // Behind the borrow, as the segment says where it goes.
+        drop(left);
+    }
+
     /// What a call failed with; `Err` if a hook did.
     fn failure_of(
         &self,
@@ -128,6 +150,12 @@ impl WorkerThread {
                     Some((program, function)) => program.raised_by(function, arguments, &payload),
                     None => raised(&payload),
                 };
+                Ok(call_failed(CallError::Failed(error)))
+            }
+            Failed::Unreadable(payload) => {
+                let key = active.run.plan().key(task);
+                let error = program().map(|program| program.unreadable(key, &payload));
+                let error = error.unwrap_or_else(|| raised(&payload));
                 Ok(call_failed(CallError::Failed(error)))
             }
             Failed::Misfit(reason) => Ok(call_failed(CallError::Failed(reason.into()))),

@@ -68,14 +68,18 @@ impl Link {
             .process_group(0);
         let oom_kills = oom_kills();
         let inherited_peak = peak_of("self");
+        let log = Log::create()?;
+        let socket = ours.as_fd().try_clone_to_owned()?;
         let mut child = command.spawn()?;
         drop(command); // It has a copy of the child's end.
-        let socket = ours.as_fd().try_clone_to_owned()?;
         let (output, error) = (child.stdout.take(), child.stderr.take());
-        let output = Output::start(fleet, number, socket, output, error)?;
+        let output = Output::start(fleet, number, socket, output, error).inspect_err(|_| {
+            // Nobody else will.
+            child.kill().ok();
+            child.wait().ok();
+        })?;
         let (sender, receiver) = split(ours);
         let outlet = Arc::new(Outlet::new(sender));
-        let log = Log::create()?;
         let greeting = fleet.greeting(number);
         outlet.say(&greeting, &[log.as_fd()]);
         let releases = Arc::downgrade(&outlet);
@@ -167,8 +171,20 @@ impl Link {
         received: Received<ToParent>,
     ) -> Result<Option<ToParent>, WireError> {
         let Received { message, descriptors } = received;
-        let ToParent::Share { segment: id, capacity, fallback } = message else {
-            return Ok(Some(message));
+        let (id, capacity, fallback) = match message {
+            ToParent::Share { segment, capacity, fallback } => (segment, capacity, fallback),
+            ToParent::Forgotten { segments } => {
+                // A room that stayed empty.
+                for (id, _) in segments {
+                    self.fresh.remove(&id);
+                }
+                return Ok(None);
+            }
+            message @ (ToParent::Ready
+            | ToParent::Refused { .. }
+            | ToParent::Done(_)
+            | ToParent::Returned { .. }
+            | ToParent::Ask { .. }) => return Ok(Some(message)),
         };
         if let Some(reason) = fallback {
             fleet.tell_fallback(&reason);
@@ -244,11 +260,12 @@ impl Link {
         while began.elapsed() < GRACE && is_running(process) {
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        if is_running(process) {
-            self.kill();
-        }
+        // Also if it has ended by itself, for those that it has started: as long as it was not waited for, its
+        // number is its own.
+        self.kill();
         let used = self.child.wait4();
         let output = self.output.last_lines();
+        self.output.close();
         fleet.left(self.number);
         match used {
             Ok(used) => {

@@ -10,20 +10,38 @@ use super::station::{FAILED_STARTS, Flight, give_back};
 use crate::engine::Cause;
 use crate::process::wire::WireError;
 
+/// Why a child is lost.
+pub(super) enum Loss {
+    /// It has ended, or does not speak as it should, in the way that is said here.
+    Died(Option<String>),
+    /// A call takes longer than it may.
+    Overdue { call: u64, limit: Duration },
+    /// A call goes on though its run is over.
+    Stuck,
+}
+
 impl WorkerThread {
-    /// The child has ended, or is ended now: because of `why`, or because a call takes longer than it may.
-    pub(super) fn lose_child(&self, why: Option<String>, overdue: Option<(u64, Duration)>) {
+    /// The child has ended, or is ended now.
+    pub(super) fn lose_child(&self, loss: Loss) {
         let Some(fleet) = self.crew.fleet() else { return };
-        let (link, flights, suspended) = {
+        let (mut link, flights, suspended) = {
             let mut station = self.station.borrow_mut();
             let Some(link) = station.link.take() else { return };
             let suspended = station.suspended();
             station.failed_starts += 1;
             (link, station.take_all(), suspended)
         };
-        let mut link = link;
+        // Whoever is in the child when it is ended because of another one is not at fault.
+        let has_died = matches!(loss, Loss::Died(_));
+        let (why, overdue) = match loss {
+            Loss::Died(why) => (why, None),
+            Loss::Overdue { call, limit } => {
+                (Some("a task took longer than it may".to_owned()), Some((call, limit)))
+            }
+            Loss::Stuck => (Some("a task did not end when its run was over".to_owned()), None),
+        };
         let is_over = |(_, flight): &(u64, Flight)| !flight.active.run.is_running();
-        if overdue.is_some() || why.is_some() || flights.iter().any(is_over) {
+        if why.is_some() || flights.iter().any(is_over) {
             link.kill();
         }
         let current = link.current_call();
@@ -44,9 +62,10 @@ impl WorkerThread {
             if let Some((_, limit)) = overdue.filter(|(call, _)| *call == number) {
                 run.give_room_back(&mut ticket);
                 fail_task(&active, ticket, self.id, Cause::TimedOut { limit });
-            } else if Some(number) == current
-                || suspended.contains(&number)
-                || never_begun && Some(number) == first
+            } else if has_died
+                && (Some(number) == current
+                    || suspended.contains(&number)
+                    || never_begun && Some(number) == first)
             {
                 let report = Report::TaskLost {
                     run: run.id(),

@@ -21,7 +21,6 @@ use super::super::active::ActiveRun;
 use super::fleet::Fleet;
 use super::program::Stream;
 use crate::engine::TaskId;
-use crate::graph::Key;
 use crate::process::wire::pair;
 
 /// What a child writes.
@@ -118,6 +117,15 @@ impl Output {
         }
     }
 
+    /// Reads nothing any more: others may have the child's ends, too, and keep them open.
+    pub(super) fn close(&self) {
+        let mut content = self.lock();
+        let ends = (content.output.end.take(), content.error.end.take());
+        drop(content);
+        drop(ends);
+        drop((&self.bell.0).write(&[0]));
+    }
+
     /// Reads until the child has closed both.
     fn read(&self) {
         let mut strokes = [0; 64];
@@ -196,12 +204,14 @@ impl Output {
                     content.last.pop_front();
                 }
                 content.last.push_back(line.clone());
-                (stream, call.and_then(|call| content.key(call)), line)
+                (stream, call.and_then(|call| content.task(call)), line)
             })
             .collect();
         drop(content);
         let Some(fleet) = self.fleet.upgrade().filter(|_| !lines.is_empty()) else { return };
-        for (stream, key, line) in lines {
+        for (stream, task, line) in lines {
+            // The run may go with this, and what its graph holds.
+            let key = task.map(|(active, task)| active.run.plan().key(task).clone());
             fleet.program().output(self.child, key.as_ref(), stream, &line);
         }
     }
@@ -214,10 +224,10 @@ impl Output {
 }
 
 impl Content {
-    fn key(&self, call: u64) -> Option<Key> {
+    fn task(&self, call: u64) -> Option<(Arc<ActiveRun>, TaskId)> {
         let (first, active, tasks) = self.calls.iter().rev().find(|(first, ..)| *first <= call)?;
         let task = tasks.get(usize::try_from(call - first).ok()?)?;
-        Some(active.upgrade()?.run.plan().key(*task).clone())
+        Some((active.upgrade()?, *task))
     }
 }
 

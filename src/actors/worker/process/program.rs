@@ -69,6 +69,12 @@ pub trait Processes: std::fmt::Debug + Send + Sync + 'static {
     /// The error that a function has raised in a worker process.
     fn raised(&self, raised: &[u8]) -> BoxError;
 
+    /// The error of a task whose function or inputs a worker process could not read, because of this.
+    fn unreadable(&self, key: &Key, raised: &[u8]) -> BoxError {
+        let _ = key;
+        self.raised(raised)
+    }
+
     /// True if the value of this function may stay in the process that made it while only the next task needs
     /// it. False, if somebody may want to have it here when that task fails.
     fn may_stay(&self, function: &dyn Any) -> bool {

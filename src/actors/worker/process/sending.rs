@@ -43,6 +43,8 @@ struct Sorted {
     calls: Vec<Call>,
     /// The tasks of the calls.
     sent: Vec<Prepared>,
+    /// The child for which the last one of them was packed.
+    child: Option<u32>,
     segments: Vec<Arc<Segment>>,
     here: Vec<Prepared>,
     failed: Vec<(Prepared, BoxError)>,
@@ -374,7 +376,8 @@ impl WorkerThread {
                 packing.elsewhere,
             )
         };
-        self.station.borrow_mut().define(run.id(), known, definitions);
+        self.station.borrow_mut().define(child, run.id(), known, definitions);
+        sorted.child = Some(child);
         match packed {
             Ok(()) => {}
             Err(PackError::Here) => {
@@ -421,7 +424,8 @@ impl WorkerThread {
         if first.is_some_and(|before| station.flight(before).is_none()) {
             return;
         }
-        let Some(link) = &mut station.link else {
+        let Some(link) = station.link.as_mut().filter(|link| Some(link.number) == sorted.child)
+        else {
             // It has died while calls were packed: they begin anew.
             for prepared in sorted.sent.drain(..) {
                 if let Some(ticket) = prepared.ticket {

@@ -159,9 +159,15 @@ impl Station {
         Some((link.number, link.definitions.remove(&run).unwrap_or_default()))
     }
 
-    /// Takes that back, and makes what is new known to the child.
-    pub(super) fn define(&mut self, run: RunId, known: HashSet<u32>, new: Vec<Definition>) {
-        let Some(link) = &mut self.link else { return };
+    /// Takes that back, and makes what is new known to the child, if it is still the same.
+    pub(super) fn define(
+        &mut self,
+        child: u32,
+        run: RunId,
+        known: HashSet<u32>,
+        new: Vec<Definition>,
+    ) {
+        let Some(link) = self.link.as_mut().filter(|link| link.number == child) else { return };
         link.definitions.entry(run).or_default().extend(known);
         if !new.is_empty() {
             link.outlet.say(&ToChild::Define { run: run.0, definitions: new }, &[]);
@@ -253,7 +259,8 @@ impl Station {
         }
     }
 
-    fn release(&self, value: u64) {
+    /// Has the child let go of a value that stayed there.
+    pub(super) fn release(&self, value: u64) {
         if let Some(link) = &self.link {
             link.outlet.say(&ToChild::Release { values: vec![value] }, &[]);
         }
@@ -301,12 +308,12 @@ impl Station {
     }
 
     /// Forgets what came early for runs that are over.
-    pub(super) fn forget_early(&mut self) -> Vec<Flight> {
+    pub(super) fn forget_early(&mut self) -> Vec<Done> {
         let early = std::mem::take(&mut self.early);
         let (left, over): (HashMap<_, _>, HashMap<_, _>) =
             early.into_iter().partition(|(_, (flight, _))| flight.active.run.is_running());
         self.early = left;
-        over.into_values().map(|(flight, _)| flight).collect()
+        over.into_values().map(|(_, done)| done).collect()
     }
 
     /// What stayed in a child that has ended is no end of a call any more.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::super::active::ActiveRun;
 use super::super::thread::WorkerThread;
 use super::link::{Heard, Link};
-use super::losing::why;
+use super::losing::{Loss, why};
 use super::program::Question;
 use super::station::give_back;
 use crate::engine::{Placement, Run, TaskId, Ticket, Watch, Window};
@@ -70,7 +70,7 @@ impl WorkerThread {
             station.link.as_ref().is_some_and(Link::has_died)
         };
         if has_died {
-            self.lose_child(None, None);
+            self.lose_child(Loss::Died(None));
         }
         self.replace_lost_child();
     }
@@ -285,7 +285,7 @@ impl WorkerThread {
             match heard {
                 Heard::Message(message) => self.take_in(message),
                 Heard::Nothing => return,
-                Heard::Gone(error) => return self.lose_child(why(&error), None),
+                Heard::Gone(error) => return self.lose_child(Loss::Died(why(&error))),
             }
         }
     }
@@ -293,7 +293,7 @@ impl WorkerThread {
     fn take_in(&self, message: ToParent) {
         match message {
             ToParent::Ready => self.station.borrow_mut().is_ready(self.now()),
-            ToParent::Refused { reason } => self.lose_child(Some(reason), None),
+            ToParent::Refused { reason } => self.lose_child(Loss::Died(Some(reason))),
             ToParent::Done(dones) => {
                 let output = {
                     let mut station = self.station.borrow_mut();
@@ -307,8 +307,11 @@ impl WorkerThread {
                 self.send_on(&dones);
                 for done in dones {
                     let flight = self.station.borrow_mut().take(done.number, Some(&done.end));
-                    // One that was lost, or called back too late, is nobody's any more.
-                    let Some(flight) = flight else { continue };
+                    let Some(flight) = flight else {
+                        // One that was called back too late is nobody's any more.
+                        self.discard(done);
+                        continue;
+                    };
                     if let Some(fleet) = self.crew.fleet() {
                         fleet.is_busy_with(flight.active.run.id(), -1);
                     }
@@ -377,20 +380,24 @@ impl WorkerThread {
         let has_died = station.link.as_ref().is_some_and(Link::has_died);
         drop(station);
         if has_died {
-            return self.lose_child(None, None);
+            // What it said last is said.
+            self.hear_within(Duration::ZERO);
+            return self.lose_child(Loss::Died(None));
         }
         if let Some((call, limit)) = overdue {
-            return self.lose_child(None, Some((call, limit)));
+            return self.lose_child(Loss::Overdue { call, limit });
         }
         if stuck.is_some() {
-            self.lose_child(None, None);
+            self.lose_child(Loss::Stuck);
         }
     }
 
     /// Lets the child forget what it has of runs that are over.
     pub(in super::super) fn forget_runs(&self) {
         let early = self.station.borrow_mut().forget_early();
-        drop(early);
+        for done in early {
+            self.discard(done);
+        }
         let (_, mut runs) = self.crew.runs();
         // One that is over may still be in the list.
         Arc::make_mut(&mut runs).retain(|active| active.run.is_running());
