@@ -9,6 +9,7 @@ import gc
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 from operator import add
@@ -20,6 +21,7 @@ from process_workers import cluster, get, until, worker_pids
 
 import mobula
 from mobula import _requests
+from mobula.exceptions import TaskTimeoutError
 
 RUNS = int(os.environ.get("MOBULA_SOAK_RUNS", "300"))
 #: Of so many runs one loses a process, as a rule.
@@ -69,6 +71,39 @@ def die_once(pid, value):
     return value
 
 
+def fail_beside():
+    raise LookupError("as it should")
+
+
+def leave_a_program_behind(victim):
+    """Start a program, and end this process once."""
+    if victim == os.getpid():
+        subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL)
+        die()
+
+
+def spin():
+    while True:
+        pass
+
+
+def break_off(number, kind, victim):
+    """Run a graph that does not come to its end, or hardly; arrays are under way when it breaks off."""
+    graph = {("array", n): (make, number + n) for n in range(6)}
+    graph |= {("half", n): (add, ("array", n), 1) for n in range(6)}
+    if kind == "fails":
+        graph["bad"] = (fail_beside,)
+        with pytest.raises(LookupError, match="as it should"):
+            get(graph, ["bad", *graph])
+    elif kind == "limit":
+        graph["bad"] = (spin,)
+        with pytest.raises(TaskTimeoutError):
+            get(graph, ["bad", *graph], time_limit=0.3)
+    else:
+        graph["bad"] = (leave_a_program_behind, victim)
+        get(graph, ["bad", *graph])
+
+
 def graph_of(number, victim, counter):
     """A graph with values of all kinds, and what it must come to."""
     graph = {
@@ -83,6 +118,13 @@ def graph_of(number, victim, counter):
     graph |= {("small", n): (die_once, victim, n) for n in range(20)}
     graph["sum"] = (sum, [key for key in graph if key[0] == "small"])
     return graph, (SIZE * (2 * number + 3), True, 190)
+
+
+def memory_of(pid):
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
 
 
 class State:
@@ -100,6 +142,7 @@ class State:
         self.threads = len(os.listdir("/proc/self/task"))
         self.python_threads = threading.active_count()
         self.memory = psutil.Process().memory_info().rss
+        self.memory_of_workers = sum(map(memory_of, worker_pids()))
         self.most_files = max(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
 
     def is_as_before(self, before):
@@ -111,6 +154,8 @@ class State:
             and self.threads <= before.threads + 4
             and self.python_threads <= before.python_threads + 4
             and self.memory <= before.memory + (40 << 20)
+            # A new process has less than one that has done something.
+            and self.memory_of_workers <= before.memory_of_workers + (80 << 20)
             and self.most_files <= 1000
         )
 
@@ -127,6 +172,9 @@ def test_run_after_run_with_processes_that_die_is_right_and_nothing_grows():
                 # Whatever it is doing; it may be idle.
                 os.kill(victim, signal.SIGKILL)
                 victim = 0
+            if number % 5 == 0:
+                kind = "limit" if number % 100 == 0 else "program" if number % 50 == 0 else "fails"
+                break_off(number, kind, chance.choice(worker_pids() or [0]))
             graph, expected = graph_of(number, victim, counter)
             assert get(graph, ["total", "asks", "sum"]) == expected
 
