@@ -96,6 +96,8 @@ fn what_cannot_be_packed_is_called_here_or_fails_with_its_reason() {
     });
 }
 
+const RUNS: usize = 300;
+
 #[test]
 fn what_cannot_leave_stays_with_those_who_need_it() {
     watched(|| {
@@ -111,6 +113,13 @@ fn what_cannot_leave_stays_with_those_who_need_it() {
         let result =
             elsewhere(&cluster).get_blocking(std::sync::Arc::clone(&graph), "all").unwrap();
         assert_eq!(number(result.values()[0]), 100);
+
+        // Whoever meets a task that is bound elsewhere leaves it to a worker that may just fall asleep.
+        for _ in 0..RUNS {
+            let graph = std::sync::Arc::clone(&graph);
+            let result = elsewhere(&cluster).get_blocking(graph, "all").unwrap();
+            assert_eq!(number(result.values()[0]), 100);
+        }
 
         let error = elsewhere(&cluster).get_blocking(graph, ["all", "bound"]).unwrap_err();
         assert_eq!(
