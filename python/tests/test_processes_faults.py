@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import re
@@ -9,6 +10,7 @@ import resource
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -291,3 +293,30 @@ def test_a_task_over_its_time_limit_is_ended_with_its_process(tmp_path):
         get({"x": (endless,)}, "x", time_limit=2)
     assert is_gone(int(process.read_text()))
     assert get({"x": (len, "abc")}, "x") == 3
+
+
+def test_who_is_in_a_process_that_is_ended_because_of_another_task_loses_no_attempt():
+    """It waits in a call; in the same process others take longer than they may, again and again."""
+    opens, begun = threading.Event(), []
+
+    @mobula.remote
+    class Gate:
+        async def wait(self, who):
+            begun.append(who)
+            while not opens.is_set():
+                await asyncio.sleep(0.005)
+            return "open"
+
+    gate = Gate.remote()
+
+    def waits(who):
+        return mobula.get(gate.wait.remote(who))
+
+    with ThreadPoolExecutor() as pool:
+        patient = pool.submit(get, {"patient": (waits, "one")}, "patient", num_workers=1)
+        for attempt in range(4):
+            until(lambda attempt=attempt: begun.count("one") > attempt)
+            with pytest.raises(TaskTimeoutError):
+                get({"hasty": (waits, "other")}, "hasty", num_workers=1, time_limit=0.2)
+        opens.set()
+        assert patient.result(30) == "open"
