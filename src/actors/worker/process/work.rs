@@ -302,7 +302,7 @@ impl WorkerThread {
                     station.link.as_ref().map(|link| Arc::clone(&link.output))
                 };
                 if let Some(output) = output {
-                    output.catch_up();
+                    output.catch_up(&dones);
                 }
                 self.send_on(&dones);
                 for done in dones {
