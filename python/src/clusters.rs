@@ -296,7 +296,7 @@ impl Drop for Inline {
 
 /// Sets up the workers and the store; without it, the first use does. See `mobula.init`.
 #[pyfunction]
-#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true))]
+#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, workers_name="num_cpus"))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn init(
     py: Python<'_>,
@@ -309,6 +309,7 @@ pub(crate) fn init(
     shared_directory: Option<String>,
     readonly: bool,
     log_to_driver: bool,
+    workers_name: &str,
 ) -> PyResult<()> {
     if asks::is_child() {
         return Err(PyRuntimeError::new_err(
@@ -322,7 +323,7 @@ pub(crate) fn init(
         readonly,
         is_quiet: !log_to_driver,
     };
-    let workers = workers.map(|given| whole(given, "num_cpus", 1)).transpose()?;
+    let workers = workers.map(|given| whole(given, workers_name, 1)).transpose()?;
     let memory_limit = memory_limit.map(self::memory_limit).transpose()?;
     let max_spill = max_spill.map(self::max_spill).transpose()?.flatten();
     let old = released(py, || {
