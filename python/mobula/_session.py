@@ -223,7 +223,8 @@ def explain(key: Any) -> str:
     """Tell what the task of a key is doing right now, and where tasks with keys like it are called.
 
     With ``workers="auto"`` it says, for all keys that begin alike, whether their tasks are called in threads
-    or in processes, and what was measured.
+    or in processes, and what was measured. All workers are asked that there are, also those of runs with a
+    number of their own; none are started.
 
     Examples
     --------
