@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib.abc
 import importlib.util
@@ -10,38 +11,105 @@ import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from mobula import _core
 from mobula._processes import PARENT
 
-__all__ = ["begin", "main", "refs_to"]
+__all__ = ["begin", "flush", "main", "refs_to", "unflushed"]
+
+
+#: What was written to since it was flushed. Whoever makes the calls looks here after each, so it is a set, of
+#: which that takes no time.
+unflushed: set[_Marked] = set()
+
+
+def flush() -> None:
+    """Pass on what was written, so that it is there before the end of its call, or its question."""
+    while unflushed:
+        # A task may have closed it, or what reads it may have gone.
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            unflushed.pop().flush()
 
 
 class _Marked:
     """A text stream that says, in the stream, which call writes.
 
-    The mark stands before the text: U+001E, the number of the call, U+001F.
+    The mark stands before the text: U+001E, the number of the call, U+001F. Lines are passed on when they
+    end, with a carriage return, too, and with ``print(..., end="")``, which writes the empty end by itself.
     """
 
-    def __init__(self, stream: TextIO, current: Callable[[], int | None]) -> None:
+    def __init__(
+        self, stream: TextIO, current: Callable[[], int | None], is_unbuffered: bool
+    ) -> None:
         self._stream = stream
         self._current = current
+        self._is_unbuffered = is_unbuffered
         self._marked: int | None = None
+        # True if there may be text that the stream of bytes has not got yet.
+        self._holds_text = False
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        self._holds_text = False
+        self._stream.flush()
+
+    def mark(self) -> None:
+        """Name the call, if another one has written last."""
+        call = self._current()
+        if call is not None and call != self._marked:
+            self._marked = call
+            self._holds_text = True
+            self._stream.write(f"\x1e{call}\x1f")
 
     def write(self, text: str) -> int:
         """Write, behind the mark of the call if another one has written last."""
-        call = self._current()
-        if call is not None and call != self._marked and text:
-            self._marked = call
-            self._stream.write(f"\x1e{call}\x1f")
+        if text:
+            self.mark()
         count = self._stream.write(text)
-        if "\n" in text:
-            self._stream.flush()
+        if self._is_unbuffered or not text or "\n" in text or "\r" in text:
+            self.flush()
+        else:
+            self._holds_text = True
+            unflushed.add(self)
         return count
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def write_bytes(self, content: Any) -> int:
+        """Write to the stream of bytes below, behind the same mark."""
+        self.mark()
+        if self._holds_text:
+            self.flush()
+        count: int = self._stream.buffer.write(content)
+        unflushed.add(self)
+        return count
+
+    @property
+    def buffer(self) -> _MarkedBytes:
+        """The stream of bytes below."""
+        return _MarkedBytes(self, self._stream.buffer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _MarkedBytes:
+    """The stream of bytes below a marked text stream."""
+
+    def __init__(self, text: _Marked, stream: BinaryIO) -> None:
+        self._text = text
+        self._stream = stream
+
+    def write(self, content: Any) -> int:
+        """Write, behind the mark of the call if another one has written last."""
+        return self._text.write_bytes(content)
+
+    def writelines(self, lines: Iterable[Any]) -> None:
+        """Write several pieces."""
         for line in lines:
             self.write(line)
 
@@ -63,8 +131,14 @@ def begin(greeting: bytes, current: Callable[[], int | None]) -> bool:
     sys.argv[:] = told["argv"] or [""]
     if told["directory"] is not None:
         os.chdir(told["directory"])
-    sys.stdout = _Marked(sys.stdout, current)
-    sys.stderr = _Marked(sys.stderr, current)
+    # Who goes back to the first ones goes back to these.
+    streams: dict[str, Any] = {
+        "stdout": _Marked(sys.stdout, current, is_unbuffered=False),
+        "stderr": _Marked(sys.stderr, current, is_unbuffered=True),
+    }
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     for module in told["preimport"]:
         try:
             __import__(module)

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any
 
-from mobula import _core
+from mobula import _child, _core
 from mobula._messages import Answer, Question, is_plain, pack, unpack, unpack_exception
 from mobula._threads import Threads
 from mobula.exceptions import ClusterClosedError
@@ -56,6 +56,8 @@ def ask(operation: str, *arguments: Any, **keywords: Any) -> Any:
         is_plain=is_plain((arguments, keywords)),
         arguments=packed,
     )
+    # What was written before is to be seen before what is asked for.
+    _child.flush()
     try:
         payload = _core.ask(question.to_bytes())
     except BaseException:

@@ -6,9 +6,12 @@ they are pickled, through the socket: a large one is copied several times on its
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 from collections.abc import Sequence
-from types import TracebackType
+from functools import cache
+from types import SimpleNamespace, TracebackType
 from typing import Any, NamedTuple
 
 from mobula import _core
@@ -113,46 +116,78 @@ def unpack(content: bytes) -> Any:
     return pickle.loads(content)
 
 
-class _Raised(NamedTuple):
-    """An exception as it travels."""
+#: A frame of a traceback as it travels: file, function, line, and the names of the module and of its file.
+_Frame = tuple[str, str, int, dict[str, str]]
+
+
+class _Link(NamedTuple):
+    """One exception of several that stand behind each other, as it travels."""
 
     exception: BaseException
-    #: Where it was raised, if that is known and can travel.
-    traceback: Any
-    cause: _Raised | None
-    context: _Raised | None
+    #: Where it was raised, from the outermost frame on.
+    frames: list[_Frame]
+    #: Which ones of the exceptions are its cause and its context.
+    cause: int | None
+    context: int | None
     suppresses_context: bool
+
+
+class _Raised(NamedTuple):
+    """An exception as it travels, with those behind it.
+
+    Exceptions and frames are in flat lists: what is nested is pickled by recursion, and a task may have
+    failed hundreds of calls deep.
+    """
+
+    #: The first one was raised.
+    links: list[_Link]
 
     def unpacked(self) -> BaseException:
         """Answer the exception as it was raised."""
-        exception = self.exception
-        if self.context is not None:
-            exception.__context__ = self.context.unpacked()
-        if self.cause is not None:
-            exception.__cause__ = self.cause.unpacked()
-        exception.__suppress_context__ = self.suppresses_context
-        if self.traceback is not None:
-            from tblib import Traceback
-
-            return exception.with_traceback(Traceback.from_dict(self.traceback).as_traceback())
-        return exception
+        exceptions = [link.exception for link in self.links]
+        for exception, link in zip(exceptions, self.links, strict=True):
+            if link.context is not None:
+                exception.__context__ = exceptions[link.context]
+            if link.cause is not None:
+                exception.__cause__ = exceptions[link.cause]
+            exception.__suppress_context__ = link.suppresses_context
+            exception.__traceback__ = _traceback(link.frames)
+        return exceptions[0]
 
 
-#: Of causes and contexts no more than this many travel.
-_MOST_BEHIND = 16
+#: Of exceptions no more than this many travel, with those behind them.
+_MOST_EXCEPTIONS = 17
+
+#: Of a longer traceback this many frames at its beginning travel, and as many at its end.
+_MOST_FRAMES = 50
 
 
-def _raised(exception: BaseException, depth: int = 0) -> _Raised:
-    def behind(other: BaseException | None) -> _Raised | None:
-        return None if other is None or depth >= _MOST_BEHIND else _raised(other, depth + 1)
+def _raised(exception: BaseException) -> _Raised:
+    found = [exception]
 
-    return _Raised(
-        exception,
-        _traceback(_of_user(exception.__traceback__)),
-        behind(exception.__cause__),
-        behind(exception.__context__),
-        exception.__suppress_context__,
-    )
+    def place(other: BaseException | None) -> int | None:
+        if other is None:
+            return None
+        for at, known in enumerate(found):
+            if known is other:
+                return at
+        if len(found) == _MOST_EXCEPTIONS:
+            return None
+        found.append(other)
+        return len(found) - 1
+
+    # It grows meanwhile.
+    links = [
+        _Link(
+            each,
+            _frames(_of_user(each.__traceback__)),
+            place(each.__cause__),
+            place(each.__context__),
+            each.__suppress_context__,
+        )
+        for each in found
+    ]
+    return _Raised(links)
 
 
 def _of_user(traceback: TracebackType | None) -> TracebackType | None:
@@ -166,28 +201,109 @@ def _of_user(traceback: TracebackType | None) -> TracebackType | None:
 _OURS = ("mobula", "mobula.dask")
 
 
-def _traceback(traceback: TracebackType | None) -> Any:
-    if traceback is None:
+def _frames(traceback: TracebackType | None) -> list[_Frame]:
+    all_of_them = []
+    while traceback is not None:
+        all_of_them.append(traceback)
+        traceback = traceback.tb_next
+    left_out = len(all_of_them) - 2 * _MOST_FRAMES
+    if left_out <= 1:  # The line that says so would be one, too.
+        return [_frame(each) for each in all_of_them]
+    return [
+        *(_frame(each) for each in all_of_them[:_MOST_FRAMES]),
+        ("<mobula>", f"<{left_out} frames are left out>", 1, {}),
+        *(_frame(each) for each in all_of_them[-_MOST_FRAMES:]),
+    ]
+
+
+def _frame(traceback: TracebackType) -> _Frame:
+    code, names = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
+    told = {name: str(names[name]) for name in _NAMES if name in names}
+    return code.co_filename, code.co_name, traceback.tb_lineno, told
+
+
+#: What a traceback that is printed, or a debugger, asks of a module.
+_NAMES: tuple[str, ...] = ("__name__", "__file__")
+
+
+def _traceback(frames: list[_Frame]) -> TracebackType | None:
+    """Make a traceback of its frames, if the package for it is there."""
+    chain = None
+    for filename, name, line, names in reversed(frames):
+        code = SimpleNamespace(co_filename=filename, co_name=name)
+        frame = SimpleNamespace(f_code=code, f_globals=names, f_lineno=line)
+        chain = SimpleNamespace(tb_frame=frame, tb_lineno=line, tb_next=chain)
+    if chain is None:
         return None
     try:
         from tblib import Traceback
     except ImportError:
         return None
-    return Traceback(traceback).to_dict()
+    traceback: TracebackType | None = Traceback(chain).as_traceback()
+    return traceback
 
 
 def pack_exception(exception: BaseException) -> tuple[bytes, list[tuple[int, Any]]]:
     """Pickle an exception with all that it says; one that cannot be pickled, as what it says."""
+    raised = _raised(exception)
     try:
-        packed, handles = pack(_raised(exception))
-        if type(exception).__module__ != "builtins":
-            # Many can be written and not be read: what their constructor needs is not known any more.
-            unpack(packed)
+        return _packed(raised)
+    except Exception:
+        # Frames are plain data, so it is one of the exceptions, or several.
+        links = [link._replace(exception=_sendable(link.exception)) for link in raised.links]
+    return _packed(_Raised(links))
+
+
+def _packed(raised: _Raised) -> tuple[bytes, list[tuple[int, Any]]]:
+    packed, handles = _core.gather(_dumps_raised, raised)
+    if any(type(link.exception).__module__ != "builtins" for link in raised.links):
+        # Many can be written and not be read: what their constructor needs is not known any more.
+        unpack(packed)
+    return packed, handles
+
+
+def _dumps_raised(raised: _Raised) -> bytes:
+    file = io.BytesIO()
+    _pickler()(file, _PROTOCOL).dump(raised)
+    return file.getvalue()
+
+
+@cache
+def _pickler() -> Any:
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        """Writes exceptions without what their links tell."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, BaseException):
+                reduce = copyreg.dispatch_table.get(type(obj))
+                if str(getattr(reduce, "__module__", "")).startswith("tblib"):
+                    return _alone(obj, reduce(obj))  # type: ignore[misc]
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _alone(exception: BaseException, reduced: Any) -> Any:
+    """How tblib, once somebody has installed it (as Dask does), pickles an exception, but that one alone.
+
+    It would have it followed by its traceback, frame within frame, and by its causes.
+    """
+    function, arguments, *rest = reduced
+    apart = (exception.__traceback__, exception.__cause__, exception.__context__)
+    kept = [None if any(it is other for other in apart) else it for it in arguments]
+    return function, tuple(kept), *rest
+
+
+def _sendable(exception: BaseException) -> BaseException:
+    """Answer the exception if it can be pickled alone, or one that says what it says."""
+    try:
+        _packed(_Raised([_Link(exception, [], None, None, True)]))
     except Exception as wrong:
         text = f"{type(exception).__name__}: {exception} (it cannot be sent as it is: {wrong})"
-        stand_in = RuntimeError(text).with_traceback(exception.__traceback__)
-        return pack(_raised(stand_in))
-    return packed, handles
+        return RuntimeError(text)
+    return exception
 
 
 def unpack_exception(content: bytes) -> BaseException:

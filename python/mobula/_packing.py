@@ -14,6 +14,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from mobula.exceptions import NotPicklableError
+
 __all__ = [
     "Definitions",
     "definitions_of",
@@ -150,6 +152,26 @@ class Definitions:
         ) and _is_importable(obj):
             return pickle.dumps(obj, _PROTOCOL)
         return _cloudpickled(obj)
+
+    def pickled_hooks(self, hooks: list[tuple[str, Any, Any]]) -> bytes:
+        """The pickle of the hooks of a run: of each callback its name, `task_start` and `task_end`."""
+        try:
+            return self.pickled(hooks)
+        except Exception as error:
+            raise NotPicklableError(
+                f"{self._culprit_of(hooks)} cannot be pickled: {_said(error)}; keep its state in an actor, or"
+                ' run with workers="threads"'
+            ) from error
+
+    def _culprit_of(self, hooks: list[tuple[str, Any, Any]]) -> str:
+        """Which callback it is whose hook cannot be pickled."""
+        for callback, start, end in hooks:
+            for name, hook in (("task_start", start), ("task_end", end)):
+                try:
+                    self.pickled(hook)
+                except Exception:
+                    return f"callback {callback} ({name})"
+        return "a callback"
 
     def dumps(self, literals: list[Any]) -> tuple[bytes, list[memoryview], list[int]]:
         """The pickle of what stands in a call, its large buffers, and the numbers that it refers to."""

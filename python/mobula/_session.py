@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import warnings
@@ -91,6 +92,7 @@ def init(
         made it.
     shared_directory
         Where large values lie that worker processes share, such as ``"/dev/shm"``: as files without names.
+        It must be there.
         By default they lie in anonymous memory. Where there is no room, they lie in the directory for
         temporary files.
     log_to_driver
@@ -112,7 +114,7 @@ def init(
     RuntimeError
         If the workers are there already.
     OSError
-        If values cannot go to the directory.
+        If values cannot go to a directory.
 
     Examples
     --------
@@ -145,34 +147,71 @@ def init(
         if num_cpus is not None and num_cpus != num_workers:
             raise TypeError("num_cpus and num_workers are one thing: give one of them")
         num_cpus = num_workers
-    if isinstance(preimport, str):
-        raise TypeError(f"preimport={preimport!r}: it must be a list of modules")
+    preimport = _modules(preimport)
+    for name, flag in (("readonly", readonly), ("log_to_driver", log_to_driver)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
     warn_of_ignored(names, "init()", stacklevel=2)
     if ignore_reinit_error and _core.is_initialized():
         return
     directory = None if spill_directory is None else _usable(spill_directory)
-    shared = None if shared_directory is None else _usable(shared_directory, "shared_directory")
+    shared = None if shared_directory is None else _existing(shared_directory)
     _core.init(
         num_cpus,
         memory_limit,
         directory,
         max_spill,
         kind=workers,
-        preimport=list(preimport),
+        preimport=preimport,
         shared_directory=shared,
         readonly=readonly,
         log_to_driver=log_to_driver,
+        workers_name="num_cpus" if num_workers is None else "num_workers",
     )
 
 
-def _usable(directory: str | os.PathLike[str], name: str = "spill_directory") -> str:
-    """The path of a directory that is there and can be written to."""
+def _modules(preimport: Sequence[str]) -> list[str]:
+    """The names of modules."""
+    is_list = isinstance(preimport, Iterable) and not isinstance(preimport, (str, bytes))
+    modules = list(preimport) if is_list else []
+    if not is_list or not all(isinstance(module, str) for module in modules):
+        raise TypeError(f"preimport must be a list of modules, by name, not {preimport!r}")
+    return modules
+
+
+def _path(directory: str | os.PathLike[str], name: str) -> str:
     try:
-        path = os.fsdecode(directory)
+        return os.fsdecode(directory)
     except TypeError:
         raise TypeError(f"{name} must be a path, not {directory!r}") from None
+
+
+def _existing(directory: str | os.PathLike[str]) -> str:
+    """The path of a directory for shared values; it is somebody else's, so it is not made."""
+    path = _path(directory, "shared_directory")
+    if not os.path.isdir(path):
+        number = errno.ENOTDIR if os.path.exists(path) else errno.ENOENT
+        message = (
+            f"the shared_directory cannot be used: {os.strerror(number)}; make it before, or leave"
+            " shared_directory out to have large values in anonymous memory"
+        )
+        raise OSError(number, message, path)
+    return _writable(path, "shared_directory")
+
+
+def _usable(directory: str | os.PathLike[str]) -> str:
+    """The path of a directory for values that are too much, which is made if it is not there."""
+    path = _path(directory, "spill_directory")
     try:
         os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        message = f"the spill_directory cannot be used: {error.strerror}"
+        raise OSError(error.errno, message, path) from error
+    return _writable(path, "spill_directory")
+
+
+def _writable(path: str, name: str) -> str:
+    try:
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         message = f"the {name} cannot be used: {error.strerror}"
@@ -184,7 +223,8 @@ def explain(key: Any) -> str:
     """Tell what the task of a key is doing right now, and where tasks with keys like it are called.
 
     With ``workers="auto"`` it says, for all keys that begin alike, whether their tasks are called in threads
-    or in processes, and what was measured.
+    or in processes, and what was measured. All workers are asked that there are, also those of runs with a
+    number of their own; none are started.
 
     Examples
     --------

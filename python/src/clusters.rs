@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mobula::{Client, Cluster, ClusterBuilder, MemoryLimit, Placement};
+use mobula::{Client, Cluster, ClusterBuilder, Explanation, MemoryLimit, Placement};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -201,14 +201,23 @@ pub(crate) fn placement(kind: &Bound<'_, PyAny>) -> PyResult<Placement> {
     }
 }
 
-/// What a key's task is doing, and where tasks like it are called; in words.
+/// What a key's task is doing, and where tasks like it are called; in words. All clusters are asked that there
+/// are, for each number of workers has its own, and none is started.
 #[pyfunction]
 pub(crate) fn explain(py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<String> {
-    let cluster = threads(py, None)?;
     let key = name(key);
-    let explained = released(py, || cluster.client().explain_blocking(&key));
+    let explained = released(py, || {
+        let handles: Vec<_> = lock().threads.values().map(Shared::handle).collect();
+        let explain = |handle: &Handle| handle.client().explain_blocking(&key);
+        handles.iter().map(explain).collect::<Result<Vec<_>, _>>()
+    });
     let explained = explained.map_err(|error| errors::exception(py, &error))?;
-    Ok(explained.to_string())
+    let told: Vec<_> =
+        explained.iter().filter(|it| !it.is_empty()).map(ToString::to_string).collect();
+    if told.is_empty() {
+        return Ok(Explanation::nothing(key).to_string());
+    }
+    Ok(told.join("\n"))
 }
 
 /// Where tasks are called if a run does not say it.
@@ -296,7 +305,7 @@ impl Drop for Inline {
 
 /// Sets up the workers and the store; without it, the first use does. See `mobula.init`.
 #[pyfunction]
-#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true))]
+#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, workers_name="num_cpus"))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn init(
     py: Python<'_>,
@@ -309,6 +318,7 @@ pub(crate) fn init(
     shared_directory: Option<String>,
     readonly: bool,
     log_to_driver: bool,
+    workers_name: &str,
 ) -> PyResult<()> {
     if asks::is_child() {
         return Err(PyRuntimeError::new_err(
@@ -322,7 +332,7 @@ pub(crate) fn init(
         readonly,
         is_quiet: !log_to_driver,
     };
-    let workers = workers.map(|given| whole(given, "num_cpus", 1)).transpose()?;
+    let workers = workers.map(|given| whole(given, workers_name, 1)).transpose()?;
     let memory_limit = memory_limit.map(self::memory_limit).transpose()?;
     let max_spill = max_spill.map(self::max_spill).transpose()?.flatten();
     let old = released(py, || {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from operator import add
 
 import dask
@@ -13,6 +14,7 @@ from process_workers import cluster, get, is_first_time, worker_pids
 
 import mobula
 from mobula.dask import Callback, Result
+from mobula.exceptions import NotPicklableError
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -62,6 +64,24 @@ def test_task_hooks_are_called_in_the_process_around_the_call():
         ("start", "z", [1, 2]),
         ("end", "z", 3, ("state", "z")),
     ]
+
+
+@pytest.mark.parametrize("hook", ["task_start", "task_end"])
+def test_a_callback_that_cannot_be_pickled_is_told_by_its_name(hook):
+    class Locked(Callback):
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+
+    setattr(Locked, f"_{hook}", lambda self, *arguments: None)
+    with pytest.raises(NotPicklableError) as raised, Callback(task_start=print), Locked():
+        get(GRAPH, "z")
+    message = str(raised.value)
+    name = Locked.__qualname__
+    assert message.startswith(f"callback {name} ({hook}) cannot be pickled: TypeError: ")
+    assert "lock" in message and "actor" in message and 'workers="threads"' in message
+    assert "task '" not in message
+    assert get(GRAPH, "z") == 3
 
 
 def test_hooks_of_the_parent_are_called_there_in_order():

@@ -9,7 +9,11 @@ import sys
 import warnings
 
 import pytest
-from process_workers import cluster, get, until, worker_pids
+from dask.callbacks import Callback
+from process_workers import arrive, await_arrival, cluster, get, pipe, until, worker_pids
+
+import mobula.dask
+from mobula.exceptions import WorkerLostError
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -72,10 +76,99 @@ def test_a_line_without_an_end_ends_when_the_next_task_writes(capsys):
     assert shown(out) == [("'x'", "no end"), ("'y'", "other")]
 
 
-def test_a_flushed_line_without_an_end_is_shown_before_get_returns(capsys):
-    get({"x": (lambda: print("no end", end="", flush=True),)}, "x")
-    out, _ = capsys.readouterr()
-    assert shown(out) == [("'x'", "no end")]
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_line_without_an_end_is_shown_before_get_returns(capsys, flush):
+    def speak():
+        for _ in range(3):
+            print(".", end="", flush=flush)
+
+    get({"dots": (speak,)}, "dots")
+    assert shown(capsys.readouterr().out) == [("'dots'", "...")]
+
+
+def test_whatever_is_written_is_shown_with_the_key_of_its_task(capsys):
+    def write(number):
+        sys.stdout.write(f"text {number}")
+        sys.stdout.buffer.write(f", bytes {number}\n".encode())
+        sys.stdout.buffer.writelines([b"to ", b"the end"])
+        sys.stderr.write(f"error {number}")
+        return number + 1
+
+    graph = {"x-0": (write, 0)}
+    graph |= {f"x-{number}": (write, f"x-{number - 1}") for number in range(1, 10)}
+    get(graph, "x-9")
+    out, err = capsys.readouterr()
+    expected = [(f"'x-{number}'", f"text {number}, bytes {number}") for number in range(10)]
+    ends = [(f"'x-{number}'", "to the end") for number in range(10)]
+    assert shown(out) == [line for pair in zip(expected, ends, strict=True) for line in pair]
+    assert shown(err) == [(f"'x-{number}'", f"error {number}") for number in range(10)]
+
+
+def test_a_line_of_a_task_that_goes_on_is_not_cut_by_the_end_of_another(tmp_path, capsys):
+    door = pipe(tmp_path / "door")
+
+    def begin(_):
+        print("begun", end="")
+        # Meanwhile the end of the first task is heard, whose value somebody waits for.
+        await_arrival(door)
+        print(" and ended")
+
+    class Opens(Callback):
+        def _posttask(self, key, result, dsk, state, worker_id):
+            if key == "first":
+                arrive(door)
+
+    with cluster(num_workers=1), Opens():
+        get({"first": (print, "one"), "second": (begin, "first")}, "second")
+    lines = [("'first'", "one"), ("'second'", "begun and ended")]
+    assert shown(capsys.readouterr().out) == lines
+
+
+def test_what_a_task_writes_goes_on_after_a_question(capsys):
+    def ask():
+        print("before", end="")
+        value = mobula.dask.get({"y": (print, "inner")}, "y")
+        print("after", end="")
+        return value
+
+    with cluster(num_workers=1):
+        get({"x": (ask,)}, "x")
+    lines = [("'x'", "before"), ("'y'", "inner"), ("'x'", "after")]
+    assert shown(capsys.readouterr().out) == lines
+
+
+def test_the_first_streams_are_the_marked_ones_too(capsys):
+    def speak():
+        sys.stdout = sys.__stdout__
+        print("back", end="")
+        print("too", end="", file=sys.__stderr__)
+
+    get({"x": (print, "before"), "y": (lambda _: speak(), "x")}, "y")
+    out, err = capsys.readouterr()
+    assert shown(out) == [("'x'", "before"), ("'y'", "back")]
+    assert shown(err) == [("'y'", "too")]
+
+
+def test_a_task_that_closes_its_output_harms_nobody(capsys):
+    def close():
+        print("last", end="")
+        sys.stdout.close()
+        return 5
+
+    with cluster(num_workers=1):
+        assert get({"x": (close,)}, "x") == 5
+        assert get({"y": (len, "abc")}, "y") == 3
+    assert shown(capsys.readouterr().out) == [("'x'", "last")]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_last_words_of_a_process_need_no_end(stream):
+    def die():
+        print("progress 50%", end="", file=getattr(sys, stream))
+        os._exit(3)
+
+    with pytest.raises(WorkerLostError, match="progress 50%"):
+        get({"x": (die,)}, "x")
 
 
 def test_text_of_every_kind_is_shown_as_it_was_written(capsys):
@@ -169,8 +262,6 @@ def test_the_streams_of_a_task_are_as_usual():
 
 
 def test_without_log_to_driver_nothing_is_shown_and_last_words_are_kept(capfd):
-    from mobula.exceptions import WorkerLostError
-
     def speak():
         print("spoken")
         os.write(2, b"written\n")

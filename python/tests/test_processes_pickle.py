@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
+import traceback
 from functools import partial
 
 import numpy as np
@@ -87,6 +89,110 @@ def test_an_exception_that_cannot_be_pickled_is_told_as_it_spoke():
     with pytest.raises(Exception, match="spoken"):
         get({"x": (fails,)}, "x")
     assert get({"x": (len, "abc")}, "x") == 3
+
+
+def fail_deep(depth):
+    if depth == 0:
+        raise KeyError("deep")
+    fail_deep(depth - 1)
+
+
+def names_of(raised):
+    """The functions in the traceback of an exception, from the outermost of this file on."""
+    frames = traceback.extract_tb(raised.__traceback__)
+    mine = [place for place, frame in enumerate(frames) if frame.filename == __file__]
+    return [frame.name for frame in frames[mine[1] :]]
+
+
+def test_an_exception_from_deep_down_keeps_its_type_and_both_ends_of_its_traceback():
+    with pytest.raises(KeyError, match="deep") as raised:
+        get({"x": (fail_deep, 20)}, "x")
+    assert names_of(raised.value)[-21:] == ["fail_deep"] * 21
+    for depth in (300, 900):
+        with pytest.raises(KeyError, match="deep") as raised:
+            get({"x": (fail_deep, depth)}, "x")
+        names = names_of(raised.value)
+        between = f"<{depth + 1 - 100} frames are left out>"
+        assert names[-101:] == ["fail_deep"] * 50 + [between] + ["fail_deep"] * 50
+
+
+def test_recursion_without_end_is_a_recursion_error():
+    def recurse(number):
+        return recurse(number + 1)
+
+    with pytest.raises(RecursionError, match="maximum recursion depth exceeded") as raised:
+        get({"x": (recurse, 0)}, "x")
+    assert names_of(raised.value)[-50:] == ["recurse"] * 50
+
+
+def test_causes_from_deep_down_come_with_their_tracebacks():
+    def fails():
+        importlib.import_module("dask.multiprocessing")  # It has tblib pickle all exceptions.
+        try:
+            fail_deep(400)
+        except KeyError as error:
+            raise ValueError("above") from error
+
+    with pytest.raises(ValueError, match="above") as raised:
+        get({"x": (fails,)}, "x")
+    cause = raised.value.__cause__
+    assert type(cause) is KeyError and cause is raised.value.__context__
+    assert traceback.extract_tb(cause.__traceback__)[-1].name == "fail_deep"
+
+
+def test_a_long_chain_of_causes_is_sent_once_each():
+    def fails(depth):
+        if depth == 0:
+            raise KeyError(0)
+        try:
+            fails(depth - 1)
+        except Exception as error:
+            raise KeyError(depth) from error
+
+    with pytest.raises(KeyError) as raised:
+        get({"x": (fails, 40)}, "x")
+    causes = [raised.value]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    assert [cause.args for cause in causes] == [(depth,) for depth in range(40, 23, -1)]
+
+
+def test_exceptions_that_stand_behind_each_other_in_a_circle_come_back():
+    def fails():
+        first, second = KeyError("first"), ValueError("second")
+        first.__cause__, second.__cause__ = second, first
+        raise first
+
+    with pytest.raises(KeyError, match="first") as raised:
+        get({"x": (fails,)}, "x")
+    assert raised.value.__cause__.__cause__ is raised.value
+
+
+def test_a_cause_that_cannot_be_pickled_leaves_the_exception_what_it_is():
+    class Odd(Exception):
+        pass
+
+    def fails():
+        odd = Odd("behind")
+        odd.lock = threading.Lock()
+        raise LookupError("before") from odd
+
+    with pytest.raises(LookupError, match="before") as raised:
+        get({"x": (fails,)}, "x")
+    assert str(raised.value.__cause__).startswith("Odd: behind (it cannot be sent as it is: ")
+
+
+def test_an_exception_that_cannot_be_pickled_is_told_from_deep_down_too():
+    def fails(depth):
+        if depth > 0:
+            fails(depth - 1)
+        error = LookupError("spoken")
+        error.lock = threading.Lock()
+        raise error
+
+    with pytest.raises(RuntimeError, match="LookupError: spoken") as raised:
+        get({"x": (fails, 400)}, "x")
+    assert names_of(raised.value)[-50:] == ["fails"] * 50
 
 
 class Unreadable:

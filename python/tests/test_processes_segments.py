@@ -69,7 +69,7 @@ def test_nothing_has_a_name_in_dev_shm():
 
 @pytest.mark.parametrize("place", ["/dev/shm", "directory"])
 def test_a_directory_for_shared_memory_holds_no_names(tmp_path, place):
-    directory = tmp_path / "made" if place == "directory" else place
+    directory = tmp_path if place == "directory" else place
     before = names_in(place) if place != "directory" else set()
 
     def look(array):
@@ -113,6 +113,7 @@ print("right")
 
 def test_a_directory_that_is_gone_is_replaced_by_another_with_one_line(tmp_path):
     directory = tmp_path / "gone"
+    directory.mkdir()
     before = "import os; os.rmdir(sys.argv[1])"
     process = start(FULL.format(before=before), directory)
     out, err = finish(process)

@@ -424,6 +424,15 @@ def test_init_names_what_has_no_effect_and_refuses_what_is_unknown():
         (ValueError, "num_cpus is too large", {"num_cpus": 10**30}),
         (TypeError, "num_cpus must be a whole number, 1 or more, not 'x'", {"num_cpus": "x"}),
         (TypeError, "num_cpus must be a whole number, 1 or more, not 2.5", {"num_cpus": 2.5}),
+        (TypeError, "num_workers must be a whole number, 1 or more, not 2.5", {"num_workers": 2.5}),
+        (ValueError, "num_workers must be a whole number, 1 or more, not 0", {"num_workers": 0}),
+        (TypeError, "give one of them", {"num_cpus": 1, "num_workers": 2}),
+        (ValueError, "workers=5: there are", {"workers": 5}),
+        (TypeError, "readonly must be True or False, not 'yes'", {"readonly": "yes"}),
+        (TypeError, "log_to_driver must be True or False, not 0", {"log_to_driver": 0}),
+        (TypeError, "preimport must be a list of modules, by name, not 'os'", {"preimport": "os"}),
+        (TypeError, r"preimport must be a list .*, not \[1\]", {"preimport": [1]}),
+        (TypeError, "preimport must be a list .*, not 5", {"preimport": 5}),
         (TypeError, r"memory_limit must be .*, not \[1\]", {"memory_limit": [1]}),
         (ValueError, "memory_limit='x': .*number", {"memory_limit": "x"}),
         (ValueError, "memory_limit=-5: .*more than nothing", {"memory_limit": -5}),
@@ -432,6 +441,7 @@ def test_init_names_what_has_no_effect_and_refuses_what_is_unknown():
         (ValueError, "max_spill='50%': a size is needed", {"max_spill": "50%"}),
         (ValueError, "max_spill='1 elephant': .*unit", {"max_spill": "1 elephant"}),
         (TypeError, "spill_directory must be a path, not 5", {"spill_directory": 5}),
+        (TypeError, "shared_directory must be a path, not 5", {"shared_directory": 5}),
     ],
 )
 def test_init_says_what_is_wrong(error, message, settings):
@@ -468,6 +478,17 @@ def test_init_tells_of_a_spill_directory_that_cannot_be_used(tmp_path):
         with pytest.raises(OSError, match="spill_directory cannot be used") as caught:
             mobula.init(spill_directory=directory)
         assert caught.value.filename == str(directory)
+    assert not mobula.is_initialized()
+
+
+def test_init_makes_no_shared_directory(tmp_path):
+    mobula.shutdown()
+    (tmp_path / "file").write_text("")
+    for name, why in (("typo", "No such file or directory; make it"), ("file", "Not a directory")):
+        with pytest.raises(OSError, match=f"shared_directory cannot be used: {why}") as caught:
+            mobula.init(shared_directory=tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+    assert not (tmp_path / "typo").exists()
     assert not mobula.is_initialized()
 
 

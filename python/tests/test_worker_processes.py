@@ -296,6 +296,24 @@ def test_auto_sends_those_to_processes_that_hold_the_lock_and_says_so():
     assert 'tasks "spin" are called in worker processes' in mobula.explain(("spin", 0))
 
 
+def test_explain_asks_the_workers_that_there_are_and_starts_none():
+    nothing = "('spun', 0): no run that goes on has such a task"
+    graph = {("spun", number): (spin, 0.03) for number in range(4)}
+    mobula.shutdown()
+    try:
+        assert mobula.explain(("spun", 0)) == nothing
+        assert not mobula.is_initialized()
+        for _ in range(10):
+            mobula_dask.get(graph, list(graph), workers="auto", num_workers=2)
+            if (told := mobula.explain(("spun", 0))) != nothing:
+                break
+    finally:
+        mobula.shutdown()
+        mobula.init(workers="processes", num_workers=2)
+    assert told.startswith('tasks "spun" are called in ')
+    assert "\n" not in told
+
+
 # A task for which there is no room is begun after two minutes all the same.
 @pytest.mark.timeout(60)
 def test_values_move_to_disk_and_come_back():

@@ -39,6 +39,28 @@ pub struct TaskExplanation {
     pub waits_for: Vec<(Key, TaskState)>,
 }
 
+impl Explanation {
+    /// Of a key of which nothing is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Explanation, Key};
+    ///
+    /// let explanation = Explanation::nothing(Key::from("x"));
+    /// assert!(explanation.is_empty());
+    /// assert_eq!(explanation.to_string(), "'x': no run that goes on has such a task");
+    /// ```
+    pub fn nothing(key: Key) -> Self {
+        Self { key, runs: Vec::new(), values: Vec::new(), placement: None }
+    }
+
+    /// True if nothing is known of the key.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.values.is_empty() && self.placement.is_none()
+    }
+}
+
 impl Client {
     /// What happened to a key lately, the oldest first: failures, new attempts, moves to disk and back,
     /// and tasks that took 100 µs or more, or all of them
@@ -134,7 +156,7 @@ fn explain_in(active: &ActiveRun, key: &Key) -> Option<TaskExplanation> {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = Vec::new();
-        if self.runs.is_empty() && self.values.is_empty() {
+        if self.is_empty() {
             lines.push(format!("{:?}: no run that goes on has such a task", self.key));
         }
         for TaskExplanation { run, state, waits_for } in &self.runs {

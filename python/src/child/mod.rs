@@ -22,7 +22,7 @@ use mobula::process::{Calls, Desk, SegmentId, Served, Setting};
 use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PySet};
 use send_wrapper::SendWrapper;
 
 pub(crate) use asking::{WorkingCall, ask, forget_parent};
@@ -36,7 +36,8 @@ use crate::packing::{HOOKS, SETTINGS, not_unpickled, object_from, pickle};
 /// wants no more.
 #[pyfunction]
 pub(crate) fn serve(py: Python<'_>) -> PyResult<Option<String>> {
-    let module = py.import("mobula._packing")?;
+    let packing = py.import("mobula._packing")?;
+    let module = py.import("mobula._child")?;
     let child = PyCalls {
         runs: RefCell::default(),
         stayed: RefCell::default(),
@@ -44,8 +45,9 @@ pub(crate) fn serve(py: Python<'_>) -> PyResult<Option<String>> {
         leaving: RefCell::default(),
         readonly: Cell::new(false),
         unreadable: Cell::new(false),
-        packing: module.unbind().into_any(),
-        child: py.import("mobula._child")?.unbind().into_any(),
+        packing: packing.unbind().into_any(),
+        unflushed: module.getattr("unflushed")?.cast_into()?.unbind(),
+        child: module.unbind().into_any(),
     };
     let socket: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let interrupt = || {
@@ -90,6 +92,8 @@ struct PyCalls {
     packing: Py<PyAny>,
     /// `mobula._child`.
     child: Py<PyAny>,
+    /// The streams of that module which were written to and not flushed.
+    unflushed: Py<PySet>,
 }
 
 /// Why a call gave no value.
@@ -253,6 +257,17 @@ impl PyCalls {
         self.run_with_hooks(py, call, payload, inputs, literals, &key)
     }
 
+    /// Passes on what a call has written, so that it is there before the end of the call is.
+    fn flush(&self, py: Python<'_>) {
+        // Most calls write nothing, and this is all that they pay.
+        if self.unflushed.bind(py).is_empty() {
+            return;
+        }
+        if let Err(error) = self.child.bind(py).call_method0(intern!(py, "flush")) {
+            log::debug!("what a call has written is not passed on: {error}");
+        }
+    }
+
     fn failed(&self, py: Python<'_>, broken: Broken) -> Failed {
         let bytes = |error: &PyErr| -> PyResult<Bytes> {
             // With its traceback, which older versions of Python keep beside it.
@@ -323,6 +338,7 @@ impl Calls for PyCalls {
                 }
                 Ok(end)
             });
+            self.flush(py);
             match ended {
                 Ok(end) => {
                     for input in &call.inputs {

@@ -35,7 +35,7 @@ impl Definitions {
     pub(crate) fn new(py: Python<'_>, hooks: Option<&Bound<'_, PyList>>) -> PyResult<Self> {
         let module = py.import(intern!(py, "mobula._packing"))?;
         let object = module.getattr(intern!(py, "Definitions"))?.call0()?;
-        let pickled = |hooks| bytes_of(&object.call_method1("pickled", (hooks,))?);
+        let pickled = |hooks| bytes_of(&object.call_method1("pickled_hooks", (hooks,))?);
         let (hooks, handles) = tokens::gathering(|| hooks.map(pickled).transpose());
         let hooks = hooks?;
         let settings = bytes_of(&py.import("mobula.dask._settings")?.call_method0("packed")?)?;
@@ -104,8 +104,12 @@ struct Packed<'a, 'py> {
 }
 
 /// Packs the call of a task, without its inputs.
-pub(super) fn pack(py: Python<'_>, task: &PyTask, packing: &mut Packing<'_>) -> PyResult<()> {
-    let definitions = task.shared.definitions(py)?;
+pub(super) fn pack(
+    py: Python<'_>,
+    task: &PyTask,
+    definitions: &Definitions,
+    packing: &mut Packing<'_>,
+) -> PyResult<()> {
     let mut packed = Packed {
         py,
         shared: &task.shared,

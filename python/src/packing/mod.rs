@@ -37,8 +37,10 @@ pub(crate) fn pack(
     if !task.can_go_elsewhere() {
         return Err(PackError::Here);
     }
+    // That is the business of the run, whichever of its tasks comes first.
+    let definitions = task.shared.definitions(py).map_err(failed)?;
     let (packed, handles) = tokens::gathering(|| {
-        call::pack(py, task, packing)?;
+        call::pack(py, task, definitions, packing)?;
         for argument in arguments {
             if !packing.value(argument) {
                 packing.parcel(&*parcel_of(py, argument)?);
@@ -46,7 +48,7 @@ pub(crate) fn pack(
         }
         Ok(())
     });
-    let keeps = |()| task.shared.definitions(py)?.keep(py, handles);
+    let keeps = |()| definitions.keep(py, handles);
     packed.and_then(keeps).map_err(|error| failed(refused(py, packing, &error)))
 }
 

@@ -21,7 +21,7 @@ use super::super::active::ActiveRun;
 use super::fleet::Fleet;
 use super::program::Stream;
 use crate::engine::TaskId;
-use crate::process::wire::pair;
+use crate::process::wire::{Done, pair};
 
 /// What a child writes.
 pub(super) struct Output {
@@ -48,6 +48,17 @@ struct Content {
     last: VecDeque<String>,
 }
 
+/// What becomes of a line that has no end yet.
+#[derive(Clone, Copy)]
+enum Begun<'a> {
+    /// It waits for more.
+    Kept,
+    /// It is shown if these calls, or others before them, have begun it, or somebody whom nobody named.
+    Ended(&'a [Done]),
+    /// It is shown.
+    Shown,
+}
+
 /// One of the two.
 struct Pipe<P> {
     stream: Stream,
@@ -57,6 +68,8 @@ struct Pipe<P> {
     begun: Vec<u8>,
     /// The call that was named last.
     call: Option<u64>,
+    /// True if that call has ended.
+    has_ended: bool,
 }
 
 /// So many lines are kept for the message of a child that dies.
@@ -155,7 +168,7 @@ impl Output {
             if says && self.watches.swap(false, Ordering::AcqRel) {
                 self.wake_worker();
             }
-            self.show(false);
+            self.show(Begun::Kept);
         }
     }
 
@@ -181,22 +194,21 @@ impl Output {
         content.calls.push_back((first, Arc::downgrade(active), tasks));
     }
 
-    /// Calls have ended: reads what they wrote, and shows it. What has no end yet is a line, too.
-    pub(super) fn catch_up(&self) {
-        self.show(true);
+    /// Calls have ended, those with these numbers: reads what they wrote, and shows it. What has no end yet is a
+    /// line, too, unless a call that goes on has begun it.
+    pub(super) fn catch_up(&self, ended: &[Done]) {
+        self.show(Begun::Ended(ended));
     }
 
-    /// Reads what there is, and shows the lines; also what was begun and has no end.
-    fn show(&self, begun: bool) {
+    /// Reads what there is, and shows the lines; also what was begun and has no end, if it is one.
+    fn show(&self, begun: Begun<'_>) {
         let _in_order = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut content = self.lock();
         let mut lines = Vec::new();
         content.output.read(&mut lines);
         content.error.read(&mut lines);
-        if begun {
-            content.output.end_begun(&mut lines);
-            content.error.end_begun(&mut lines);
-        }
+        content.output.end_begun(begun, &mut lines);
+        content.error.end_begun(begun, &mut lines);
         let lines: Vec<_> = lines
             .into_iter()
             .map(|(stream, call, line)| {
@@ -216,9 +228,9 @@ impl Output {
         }
     }
 
-    /// The last lines that the child has written.
+    /// The last lines that the child, which has ended, has written.
     pub(super) fn last_lines(&self) -> Vec<String> {
-        self.catch_up();
+        self.show(Begun::Shown);
         self.lock().last.iter().cloned().collect()
     }
 }
@@ -235,7 +247,7 @@ type Line = (Stream, Option<u64>, String);
 
 impl<P: Read + AsFd> Pipe<P> {
     fn new(stream: Stream, pipe: Option<P>) -> Self {
-        Self { stream, end: pipe, begun: Vec::new(), call: None }
+        Self { stream, end: pipe, begun: Vec::new(), call: None, has_ended: true }
     }
 
     /// Another descriptor of the same pipe, to wait with.
@@ -284,10 +296,21 @@ impl<P: Read + AsFd> Pipe<P> {
             self.end_line(lines);
         }
         self.call = Some(number);
+        self.has_ended = false;
     }
 
-    /// Takes what was begun for a line.
-    fn end_begun(&mut self, lines: &mut Vec<Line>) {
+    /// Takes what was begun for a line, if nothing more is to come.
+    fn end_begun(&mut self, begun: Begun<'_>, lines: &mut Vec<Line>) {
+        match begun {
+            Begun::Kept => return,
+            Begun::Ended(ended) => {
+                self.has_ended |= ended.iter().any(|done| Some(done.number) == self.call);
+                if !self.has_ended {
+                    return;
+                }
+            }
+            Begun::Shown => {}
+        }
         // The beginning of a mark is not, nor is that of a letter of several bytes.
         if !self.begun.is_empty()
             && !self.begun.contains(&MARK)
@@ -315,6 +338,7 @@ impl std::fmt::Debug for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::wire::End;
 
     fn lines_of(pieces: &[&[u8]]) -> Vec<(Option<u64>, String)> {
         let mut pipe: Pipe<ChildStdout> = Pipe::new(Stream::Output, None);
@@ -339,6 +363,22 @@ mod tests {
     fn a_line_that_another_call_goes_on_with_is_two_lines() {
         let lines = lines_of(&[b"\x1e1\x1fbegun\x1e2\x1fended\n"]);
         assert_eq!(lines, [(Some(1), "begun".to_owned()), (Some(2), "ended".to_owned())]);
+    }
+
+    #[test]
+    fn a_line_without_end_ends_with_its_call_and_not_with_another_one() {
+        let done = |number| [Done { number, elapsed: 0, end: End::NotMade }];
+        let mut pipe: Pipe<ChildStdout> = Pipe::new(Stream::Output, None);
+        let mut lines = Vec::new();
+        pipe.take_in(b"\x1e7\x1fbegun", &mut lines);
+        pipe.end_begun(Begun::Ended(&done(6)), &mut lines);
+        assert_eq!(lines, []);
+        pipe.end_begun(Begun::Ended(&done(7)), &mut lines);
+        // A library writes, and says for nobody.
+        pipe.take_in(b"more", &mut lines);
+        pipe.end_begun(Begun::Ended(&done(8)), &mut lines);
+        let texts: Vec<_> = lines.iter().map(|(_, call, text)| (*call, text.as_str())).collect();
+        assert_eq!(texts, [(Some(7), "begun"), (Some(7), "more")]);
     }
 
     #[test]

@@ -301,10 +301,10 @@ impl WorkerThread {
                     station.holds_back = false;
                     station.link.as_ref().map(|link| Arc::clone(&link.output))
                 };
-                if let Some(output) = output {
-                    output.catch_up();
-                }
                 self.send_on(&dones);
+                if let Some(output) = output {
+                    output.catch_up(&dones);
+                }
                 for done in dones {
                     let flight = self.station.borrow_mut().take(done.number, Some(&done.end));
                     let Some(flight) = flight else {
