@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+import time
 import traceback
 from functools import partial
 
@@ -368,3 +369,44 @@ def test_task_objects_with_references_in_data_that_cannot_travel():
     }
     expected = mobula.dask.get(graph, "y", workers="threads")
     assert get(graph, "y") == expected
+
+
+class SlowToRead:
+    """Says when somebody begins to read it, and goes on when it is told to; an interrupt would spoil it."""
+
+    def __init__(self, began, goes_on, spoiled):
+        self.paths = (began, goes_on, spoiled)
+
+    def __reduce__(self):
+        return read_slowly, self.paths
+
+
+def read_slowly(began, goes_on, spoiled):
+    try:
+        arrive(began)
+        await_arrival(goes_on)
+    except BaseException:
+        open(spoiled, "w").close()
+        raise
+    return 1
+
+
+def test_what_is_read_is_not_interrupted_half_way(tmp_path):
+    """Some libraries cannot be loaded a second time, when the first time was broken off."""
+    began, goes_on = pipe(tmp_path / "began"), pipe(tmp_path / "goes-on")
+
+    def fail():
+        await_arrival(began)
+        raise LookupError("now")
+
+    graph = {
+        "slow": (abs, SlowToRead(began, goes_on, str(tmp_path / "spoiled"))),
+        "bad": (fail,),
+    }
+    with pytest.raises(LookupError, match="now"):
+        get(graph, ["slow", "bad"])
+    # An interrupt, if there were one, would be there by then.
+    time.sleep(0.1)
+    arrive(goes_on)
+    assert get({"x": (len, "abc")}, "x") == 3
+    assert not (tmp_path / "spoiled").exists()

@@ -166,7 +166,9 @@ impl PyCalls {
         }
         let bytes =
             self.runs.borrow().get(&run).and_then(|told| told.pickled.get(&number).cloned());
-        let object = self.loads(py, run, &bytes.ok_or_else(damaged)?)?;
+        let bytes = bytes.ok_or_else(damaged)?;
+        let read = || self.loads(py, run, &bytes);
+        let object = asking::desk().map_or_else(read, |desk| desk.reading(read))?;
         objects.set_item(number, &object)?;
         if let Some(told) = self.runs.borrow_mut().get_mut(&run) {
             told.pickled.remove(&number);
@@ -245,11 +247,15 @@ impl PyCalls {
             _ => Some(payload.bytes().ok_or_else(damaged)?),
         };
         let pickled = payload.bytes().ok_or_else(damaged)?;
-        let literals = self.literals(py, call, flags, pickled, desk)?;
         let skipped = usize::from(flags & LITERALS_ARE_AN_INPUT);
         let inputs = call.inputs.iter().skip(usize::from(skipped > 0));
-        let inputs =
-            inputs.map(|input| self.input(py, input, desk)).collect::<PyResult<Vec<_>>>()?;
+        let read = || -> PyResult<_> {
+            let literals = self.literals(py, call, flags, pickled, desk)?;
+            let inputs =
+                inputs.map(|input| self.input(py, input, desk)).collect::<PyResult<Vec<_>>>()?;
+            Ok((literals, inputs))
+        };
+        let (literals, inputs) = desk.reading(read)?;
         let Some(key) = key else {
             return Ok(self.run(py, call, payload, inputs, literals)?);
         };

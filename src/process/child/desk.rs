@@ -135,6 +135,22 @@ impl Desk {
         }
     }
 
+    /// Does something that must not be interrupted half-way, for the innermost call on the main thread: what
+    /// reads functions and values may load libraries, of which some cannot be loaded again after that. If the
+    /// run of the call is cancelled meanwhile, it is interrupted behind this.
+    pub fn reading<T>(&self, body: impl FnOnce() -> T) -> T {
+        let reads = lock(&self.shared.queue).reads();
+        let answer = body();
+        if reads {
+            let mut queue = lock(&self.shared.queue);
+            if queue.has_read() {
+                // Still locked, as where a message interrupts.
+                (self.shared.interrupt)();
+            }
+        }
+        answer
+    }
+
     /// The call that the main thread is in, the innermost one.
     pub fn current_call(&self) -> Option<u64> {
         lock(&self.shared.queue).current()

@@ -65,6 +65,8 @@ struct Making {
 enum Phase {
     /// It runs; an interrupt reaches it.
     Runs,
+    /// It reads what it needs, which must not be broken off half-way; an interrupt reaches it behind that.
+    Reads,
     /// It waits for an answer; whoever waits for it looks for itself whether it was cancelled.
     Waits,
     /// It has ended; what would interrupt it now would reach another call.
@@ -162,6 +164,25 @@ impl Queue {
             told: false,
         });
         Some(Step::Make(call))
+    }
+
+    /// The innermost call reads from now on; false if it does not run.
+    pub(super) fn reads(&mut self) -> bool {
+        let runs = self.making.last_mut().filter(|making| making.phase == Phase::Runs);
+        runs.map(|making| making.phase = Phase::Reads).is_some()
+    }
+
+    /// The innermost call has read what it needs. True if it is to be interrupted now, because its run was
+    /// cancelled meanwhile.
+    pub(super) fn has_read(&mut self) -> bool {
+        self.making.last_mut().is_some_and(|making| {
+            if making.phase == Phase::Reads {
+                making.phase = Phase::Runs;
+            }
+            let interrupt = making.cancelled && !making.interrupted;
+            making.interrupted |= interrupt;
+            interrupt
+        })
     }
 
     /// The innermost call has ended; nothing interrupts it any more. True if something has: then the program

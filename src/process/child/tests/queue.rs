@@ -47,6 +47,23 @@ fn only_a_call_that_runs_is_interrupted_and_once() {
 }
 
 #[test]
+fn a_call_that_reads_what_it_needs_is_interrupted_behind_that_and_once() {
+    let mut queue = queue([call(1, 1, None), call(2, 2, None)]);
+    makes(&mut queue, 1);
+    assert!(queue.reads());
+    assert!(!queue.reads(), "it does already");
+    assert_eq!(queue.cancel(1), (vec![], false));
+    assert!(queue.has_read());
+    assert_eq!(queue.cancel(1), (vec![], false), "it was interrupted");
+    assert!(queue.reads() && !queue.has_read());
+    assert!(queue.ended());
+    queue.left(false);
+    makes(&mut queue, 2);
+    assert!(queue.reads() && !queue.has_read());
+    assert_eq!(queue.cancel(2), (vec![], true));
+}
+
+#[test]
 fn a_call_that_waits_around_another_is_interrupted_when_that_has_been_left() {
     let mut queue = queue([call(1, 1, None)]);
     makes(&mut queue, 1);
