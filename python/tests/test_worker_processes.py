@@ -337,7 +337,7 @@ def outer(number):
 
 
 @pytest.mark.timeout(60)
-def test_what_a_waiting_task_needs_finds_room_though_memory_is_full():
+def test_runs_inside_tasks_come_to_their_end_though_memory_is_small():
     mobula.shutdown()
     try:
         mobula.init(workers="processes", num_workers=1, memory_limit="6 MiB")

@@ -304,7 +304,8 @@ impl<P: Read + AsFd> Pipe<P> {
         match begun {
             Begun::Kept => return,
             Begun::Ended(ended) => {
-                self.has_ended |= ended.iter().any(|done| Some(done.number) == self.call);
+                self.has_ended =
+                    self.has_ended || ended.iter().any(|done| Some(done.number) == self.call);
                 if !self.has_ended {
                     return;
                 }

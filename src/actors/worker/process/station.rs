@@ -227,8 +227,7 @@ impl Station {
         }
     }
 
-    /// A call is not under way any more. `ended_well` says whether its value has come, which is no copy of one
-    /// that stayed.
+    /// A call is not under way any more. `end` is what it came to; none if it was given back.
     pub(super) fn take(&mut self, number: u64, end: Option<&End>) -> Option<Flight> {
         let flight = self.flights.remove(&number)?;
         self.see_to_copies(number, flight.chain, end);
