@@ -8,6 +8,7 @@ import importlib.abc
 import importlib.util
 import os
 import pickle
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -222,6 +223,9 @@ def refs_to(values: list[Any]) -> list[Any]:
 def main() -> int:
     """Make calls until the parent wants no more."""
     faulthandler.enable()
+    # Calls are broken off by it, also where the parent ignores it, as what a shell starts in the background does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if os.environ.get(PARENT) not in (None, str(os.getppid())):
         # Nobody may ever say anything, and who was forked from the parent may keep the socket open.
         return 0

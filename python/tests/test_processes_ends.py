@@ -243,6 +243,46 @@ def test_a_process_that_an_interrupt_does_not_move_is_ended_after_a_while(begin,
     assert out == "heard\nthe run was interrupted\nthen 3 same False\nleft\n"
 
 
+@pytest.mark.parametrize(
+    "deafen",
+    [
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})",
+    ],
+    ids=["ignored", "blocked"],
+)
+def test_tasks_are_broken_off_although_their_program_takes_no_interrupts(begin, deafen, tmp_path):
+    process = begin(
+        """
+mobula.shutdown()
+DEAFEN
+mobula.init(workers="processes", num_workers=2)
+until(lambda: len(worker_pids()) == 2)
+before = worker_pids()
+begun, interrupted = sys.argv[1:]
+def sleeps():
+    try:
+        open(begun, "w").close()
+        time.sleep(600)
+    except KeyboardInterrupt:
+        open(interrupted, "w").close()
+        raise
+def fails():
+    until(lambda: os.path.exists(begun))
+    raise ValueError("that is enough")
+try:
+    get({"x": (sleeps,), "y": (fails,)}, ["x", "y"])
+except ValueError:
+    until(lambda: os.path.exists(interrupted))
+print("then", get({"x": (len, "abc")}, "x"), "same", before == worker_pids())
+""".replace("DEAFEN", deafen),
+        tmp_path / "begun",
+        tmp_path / "interrupted",
+    )
+    out, _ = finish(process)
+    assert out == "then 3 same True\n"
+
+
 def test_a_fork_of_the_parent_computes_by_its_own_and_leaves_its_processes_alone(begin):
     process = begin("""
 assert get({"x": (len, "abc")}, "x") == 3

@@ -1,0 +1,6 @@
+"""What holds for all tests."""
+
+import signal
+
+# What a shell starts in the background ignores interrupts, and so does what that starts. Many tests send some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
