@@ -16,7 +16,6 @@ __all__ = [
     "Vocabulary",
     "WorkingCall",
     "after_fork",
-    "after_fork_in_parent",
     "ask",
     "become_child",
     "before_fork",
@@ -214,13 +213,10 @@ def shutdown() -> None:
     """
 
 def before_fork() -> None:
-    """Wait until no other thread is in the middle of a change, before a fork."""
-
-def after_fork_in_parent() -> None:
-    """Let other threads go on after a fork."""
+    """Keep for a child what `init` was told."""
 
 def after_fork() -> None:
-    """In a child process, forget the workers, which it does not have."""
+    """In a child process, begin without workers."""
 
 # hooks/answer.rs
 

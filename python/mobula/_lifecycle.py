@@ -28,8 +28,4 @@ atexit.register(_end)
 
 # A child has none of its parent's threads: it starts workers of its own when it needs them.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_core.before_fork,
-        after_in_parent=_core.after_fork_in_parent,
-        after_in_child=_core.after_fork,
-    )
+    os.register_at_fork(before=_core.before_fork, after_in_child=_core.after_fork)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 
 use actix::Addr;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -12,10 +12,12 @@ use crate::actor::PythonActor;
 use crate::actor_state::ActorState;
 use crate::actor_thread::{self, Body};
 use crate::clusters;
+use crate::fork::PerProcess;
 use crate::interpreter::released;
 use crate::mailroom::Mailroom;
 
-/// The actors of this process.
+/// The actors of this process. A fork has none: they live in its parent.
+#[derive(Default)]
 struct Actors {
     /// By name. They live until they are killed.
     named: BTreeMap<String, Named>,
@@ -37,10 +39,10 @@ struct Living {
     ended: Receiver<()>,
 }
 
-static ACTORS: Mutex<Actors> = Mutex::new(Actors { named: BTreeMap::new(), all: Vec::new() });
+static ACTORS: PerProcess<Actors> = PerProcess::new();
 
 fn lock() -> MutexGuard<'static, Actors> {
-    ACTORS.lock().unwrap_or_else(PoisonError::into_inner)
+    ACTORS.lock()
 }
 
 impl Living {
@@ -146,10 +148,3 @@ fn wait_for_end(py: Python<'_>, mut ended: Receiver<()>) -> PyResult<()> {
 
 /// How long a signal may go unnoticed.
 const SIGNALS: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// In a child process after a fork: forgets the actors, which live in the parent.
-pub(crate) fn in_child() {
-    let Ok(mut actors) = ACTORS.try_lock() else { return };
-    std::mem::forget(std::mem::take(&mut actors.named));
-    std::mem::forget(std::mem::take(&mut actors.all));
-}

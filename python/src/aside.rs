@@ -4,14 +4,14 @@
 //! There is one thread for each kind, because what is done there may call code of users and so may wait
 //! for another kind. All of them end before the interpreter does.
 
+use std::sync::MutexGuard;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use pyo3::prelude::*;
 use send_wrapper::SendWrapper;
 
-use crate::fork::Process;
+use crate::fork::PerProcess;
 use crate::interpreter::released;
 
 /// Gives futures of Python's their results.
@@ -29,15 +29,16 @@ type Job = Box<dyn FnOnce(Python<'_>) + Send>;
 /// A thread that does one thing after the other in the interpreter.
 pub(crate) struct Aside {
     name: &'static str,
-    state: Mutex<State>,
+    /// The thread of a parent is not here, and what it has to do is not ours.
+    state: PerProcess<State>,
 }
 
+#[derive(Default)]
 enum State {
     /// It was not needed yet.
+    #[default]
     New,
     Running {
-        /// The process in which it runs.
-        process: Process,
         /// Dropped to end it, after what it was given.
         jobs: Sender<Job>,
         thread: JoinHandle<()>,
@@ -48,11 +49,11 @@ enum State {
 
 impl Aside {
     const fn new(name: &'static str) -> Self {
-        Self { name, state: Mutex::new(State::New) }
+        Self { name, state: PerProcess::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Starts the thread, if it is not there; the first job does it, too.
@@ -62,21 +63,14 @@ impl Aside {
 
     fn start_in(&self, state: &mut State) {
         match state {
-            State::Running { process, .. } if process.is_current() => return,
-            State::Ended => return,
-            State::New | State::Running { .. } => {}
+            State::Running { .. } | State::Ended => return,
+            State::New => {}
         }
         let (sender, jobs) = channel();
         let spawned =
             std::thread::Builder::new().name(self.name.to_owned()).spawn(move || run(&jobs));
         match spawned {
-            Ok(thread) => {
-                let process = Process::current();
-                let old =
-                    std::mem::replace(state, State::Running { process, jobs: sender, thread });
-                // That of a parent process is not here, and what it has to do is not ours.
-                std::mem::forget(old);
-            }
+            Ok(thread) => *state = State::Running { jobs: sender, thread },
             Err(error) => log::error!("no thread {} can be had: {error}", self.name),
         }
     }
@@ -95,21 +89,12 @@ impl Aside {
     /// Does what there is to do, and then nothing any more.
     fn end(&self, py: Python<'_>) {
         let state = std::mem::replace(&mut *self.lock(), State::Ended);
-        if let State::Running { process, jobs, thread } = state {
-            if !process.is_current() {
-                return std::mem::forget((jobs, thread));
-            }
+        if let State::Running { jobs, thread } = state {
             drop(jobs);
             if released(py, || thread.join()).is_err() {
                 log::error!("the thread {} ended with a panic", self.name);
             }
         }
-    }
-
-    /// In a child process after a fork: forgets the thread, which is not here.
-    fn forget(&self) {
-        let Ok(mut state) = self.state.try_lock() else { return };
-        std::mem::forget(std::mem::replace(&mut *state, State::New));
     }
 }
 
@@ -134,12 +119,5 @@ fn run(jobs: &Receiver<Job>) {
 pub(crate) fn end_aside(py: Python<'_>) {
     for aside in [&ACTORS, &FUTURES, &RELEASES, &RETURNS] {
         aside.end(py);
-    }
-}
-
-/// In a child process after a fork: forgets the threads, which are not here.
-pub(crate) fn in_child() {
-    for aside in [&ACTORS, &FUTURES, &RELEASES, &RETURNS] {
-        aside.forget();
     }
 }

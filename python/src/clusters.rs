@@ -4,28 +4,26 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use mobula::{Client, Cluster, ClusterBuilder, Explanation, MemoryLimit, Placement};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::actors;
 use crate::aside;
 use crate::asks;
-use crate::child;
 use crate::errors;
-use crate::fork;
+use crate::fork::{self, PerProcess};
 use crate::ingest::name;
 use crate::interpreter::{Interpreter, released};
 use crate::numbers::{shown, whole};
-use crate::object::{self, DroppedGuard};
+use crate::object;
 use crate::processes::{ProcessSettings, Program};
-use crate::remote;
 use crate::run::wait_for;
 
-/// The clusters of this process.
+/// The clusters of this process. A fork begins with none, and with the settings.
+#[derive(Default)]
 struct Clusters {
     settings: Settings,
     /// By number of workers; `None` is the usual number.
@@ -69,8 +67,8 @@ impl Shared {
     }
 }
 
-/// What `init` was told.
-#[derive(Clone)]
+/// What `init` was told; by default nothing.
+#[derive(Clone, Default)]
 struct Settings {
     workers: Option<usize>,
     memory_limit: Option<MemoryLimit>,
@@ -134,12 +132,7 @@ fn wrong(name: &str, given: &Bound<'_, PyAny>, reason: &dyn Display) -> PyErr {
     PyValueError::new_err(format!("{name}={}: {reason}", shown(given)))
 }
 
-static CLUSTERS: Mutex<Clusters> = Mutex::new(Clusters {
-    settings: Settings::NONE,
-    threads: BTreeMap::new(),
-    inline: Vec::new(),
-    is_initialized: false,
-});
+static CLUSTERS: PerProcess<Clusters> = PerProcess::new();
 
 /// More clusters than this that nobody uses are not kept.
 const MOST_INLINE: usize = 4;
@@ -149,20 +142,10 @@ const MOST_NUMBERS: usize = 4;
 const STACK: usize = 16 << 20;
 
 fn lock() -> MutexGuard<'static, Clusters> {
-    CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner)
+    CLUSTERS.lock()
 }
 
 impl Settings {
-    /// Of a process that was told nothing.
-    const NONE: Self = Self {
-        workers: None,
-        memory_limit: None,
-        spill_directory: None,
-        max_spill: None,
-        placement: Placement::Threads,
-        processes: ProcessSettings::NONE,
-    };
-
     /// For so many workers, or for the usual number.
     fn builder(&self, workers: Option<usize>) -> ClusterBuilder {
         let program = Program::new(self.processes.clone(), workers);
@@ -364,7 +347,7 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
         let mut clusters = lock();
         let threads = std::mem::take(&mut clusters.threads);
         let inline = std::mem::take(&mut clusters.inline);
-        clusters.settings = Settings::NONE;
+        clusters.settings = Settings::default();
         clusters.is_initialized = false;
         (threads, inline)
     });
@@ -387,39 +370,23 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
 }
 
 thread_local! {
-    /// What a thread that forks holds meanwhile, so that no other one holds it in the child for ever.
-    static HELD: RefCell<Option<(MutexGuard<'static, Clusters>, DroppedGuard)>> =
-        const { RefCell::new(None) };
+    /// What the child of a fork is told, while this thread forks.
+    static INHERITED: RefCell<Option<Settings>> = const { RefCell::new(None) };
 }
 
-/// Before a fork: waits until no other thread is in the middle of a change.
+/// Before a fork: keeps for the child what `init` was told.
 #[pyfunction]
 pub(crate) fn before_fork() {
-    // Who holds them never waits for the interpreter.
-    let held = (lock(), object::lock_dropped());
-    HELD.set(Some(held));
+    INHERITED.set(Some(lock().settings.clone()));
 }
 
-/// After a fork, in the parent.
-#[pyfunction]
-pub(crate) fn after_fork_in_parent() {
-    HELD.set(None);
-}
-
-/// In a child process after a fork there are no threads: the clusters are forgotten, and new ones are
-/// made when they are needed.
+/// In a child process after a fork there are no threads: the clusters are its parent's, and new ones are made
+/// when they are needed.
 #[pyfunction]
 pub(crate) fn after_fork() {
     fork::in_child();
     asks::in_child();
-    child::forget_parent();
-    actors::in_child();
-    aside::in_child();
-    remote::in_child();
-    let Some((mut clusters, dropped)) = HELD.take() else { return };
-    drop(dropped);
-    // Their ends would wait for threads that are not here.
-    std::mem::forget(std::mem::take(&mut clusters.threads));
-    std::mem::forget(std::mem::take(&mut clusters.inline));
-    clusters.is_initialized = false;
+    if let Some(settings) = INHERITED.take() {
+        lock().settings = settings;
+    }
 }

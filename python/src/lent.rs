@@ -7,13 +7,13 @@
 //! [held](take_unheld) before the child says that the call has ended.
 
 use std::collections::BTreeMap;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::fork::Process;
+use crate::fork::{PerProcess, Process};
 use crate::interpreter::released;
 use crate::tokens::Token;
 use crate::{aside, asks};
@@ -36,6 +36,7 @@ struct Entry {
 }
 
 /// The handles that this process has of its parent's.
+#[derive(Default)]
 struct Shelf {
     /// By number.
     entries: BTreeMap<u64, Entry>,
@@ -43,8 +44,7 @@ struct Shelf {
     returned: BTreeMap<u64, u64>,
 }
 
-static SHELF: Mutex<Shelf> =
-    Mutex::new(Shelf { entries: BTreeMap::new(), returned: BTreeMap::new() });
+static SHELF: PerProcess<Shelf> = PerProcess::new();
 
 /// How many entries nobody has lent and nobody was asked to hold. Changed under the lock of the shelf.
 static UNHELD: AtomicUsize = AtomicUsize::new(0);
@@ -54,7 +54,7 @@ const GATHERING: Duration = Duration::from_millis(5);
 
 fn lock() -> MutexGuard<'static, Shelf> {
     // Nothing of Python's is touched under this lock.
-    SHELF.lock().unwrap_or_else(PoisonError::into_inner)
+    SHELF.lock()
 }
 
 impl Entry {

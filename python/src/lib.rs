@@ -62,9 +62,7 @@ mod _core {
     #[pymodule_export]
     use crate::child::{WorkingCall, ask, serve};
     #[pymodule_export]
-    use crate::clusters::{
-        after_fork, after_fork_in_parent, before_fork, explain, init, is_initialized, shutdown,
-    };
+    use crate::clusters::{after_fork, before_fork, explain, init, is_initialized, shutdown};
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
     #[pymodule_export]

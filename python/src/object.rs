@@ -7,13 +7,14 @@
 //! that does nothing else.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use mobula::Value;
 use mobula::process::Parcel;
 use mobula::value::Codec;
 use pyo3::prelude::*;
 
+use crate::fork::PerProcess;
 use crate::{aside, interpreter, pickle, size};
 
 /// A Python object that tasks hand to each other.
@@ -32,15 +33,7 @@ thread_local! {
 }
 
 /// What was dropped elsewhere.
-static DROPPED: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
-
-/// The right to what was dropped elsewhere.
-pub(crate) type DroppedGuard = MutexGuard<'static, Vec<Py<PyAny>>>;
-
-/// Keeps everybody from dropping objects for a moment.
-pub(crate) fn lock_dropped() -> DroppedGuard {
-    DROPPED.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static DROPPED: PerProcess<Vec<Py<PyAny>>> = PerProcess::new();
 
 impl Object {
     pub(crate) fn new(object: Py<PyAny>) -> Self {
@@ -117,7 +110,7 @@ impl<T> Drop for Held<T> {
 }
 
 fn put_elsewhere(object: Py<PyAny>) {
-    let mut dropped = DROPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut dropped = DROPPED.lock();
     let is_first = dropped.is_empty();
     dropped.push(object);
     drop(dropped);
@@ -135,15 +128,9 @@ pub(crate) fn release_here(_: Python<'_>) {
 }
 
 /// Releases what was dropped where the interpreter was not.
-pub(crate) fn release_elsewhere(py: Python<'_>) {
+pub(crate) fn release_elsewhere(_: Python<'_>) {
     loop {
-        let dropped = match DROPPED.try_lock() {
-            Ok(mut dropped) => std::mem::take(&mut *dropped),
-            // Who forks has it, and may wait for the interpreter.
-            Err(_) => interpreter::released(py, || {
-                std::mem::take(&mut *DROPPED.lock().unwrap_or_else(PoisonError::into_inner))
-            }),
-        };
+        let dropped = std::mem::take(&mut *DROPPED.lock());
         if dropped.is_empty() {
             return;
         }

@@ -19,7 +19,7 @@ use crate::packing;
 use crate::task::PyTask;
 
 /// What was said of worker processes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessSettings {
     /// Modules that each process imports at its start.
     pub(crate) preimport: Vec<String>,
@@ -39,11 +39,6 @@ pub(crate) struct Program {
     workers: Option<usize>,
     /// Distinguishes the cluster from all others of this process.
     cluster: u64,
-}
-
-impl ProcessSettings {
-    pub(crate) const NONE: Self =
-        Self { preimport: Vec::new(), shared_directory: None, readonly: false, is_quiet: false };
 }
 
 impl Program {

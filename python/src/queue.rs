@@ -6,13 +6,15 @@
 //! tasks and actors ask for does not queue at all, and is not counted here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
+
+use crate::fork::PerProcess;
 
 /// So many calls are in the hands of the workers.
 const MOST: usize = 64;
 
 /// Calls by the number in which they were asked for.
-pub(crate) struct Queue<C>(Mutex<State<C>>);
+pub(crate) struct Queue<C>(PerProcess<State<C>>);
 
 struct State<C> {
     /// Those in the hands of the workers.
@@ -20,13 +22,19 @@ struct State<C> {
     queued: BTreeMap<u64, C>,
 }
 
+impl<C> Default for State<C> {
+    fn default() -> Self {
+        Self { begun: BTreeSet::new(), queued: BTreeMap::new() }
+    }
+}
+
 impl<C> Queue<C> {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(State { begun: BTreeSet::new(), queued: BTreeMap::new() }))
+        Self(PerProcess::new())
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Answers the call if it may begin, and keeps it otherwise.
@@ -51,12 +59,5 @@ impl<C> Queue<C> {
         let (next, call) = state.queued.pop_first()?;
         state.begun.insert(next);
         Some((next, call))
-    }
-
-    /// Forgets everything without dropping it.
-    pub(crate) fn forget(&self) {
-        let Ok(mut state) = self.0.try_lock() else { return };
-        std::mem::forget(std::mem::take(&mut state.queued));
-        state.begun.clear();
     }
 }

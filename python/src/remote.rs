@@ -26,7 +26,7 @@ use crate::promise::{Broken, Given, Keeper, Needs, Promise, drive};
 use crate::queue::Queue;
 use crate::referent::Referent;
 
-/// The calls that were not begun yet.
+/// The calls that were not begun yet. Those of the parent of a fork are carried out there.
 static QUEUE: Queue<Call> = Queue::new();
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -303,9 +303,4 @@ impl Function for Item {
         });
         answer.unwrap_or_else(|| Err(failed(TaskError::interpreter_ended())))
     }
-}
-
-/// In a child process after a fork: forgets the calls, which the parent carries out.
-pub(crate) fn in_child() {
-    QUEUE.forget();
 }

@@ -459,6 +459,35 @@ print(mobula.get(pending), mobula.get(add.remote(2, 3)))
     assert run(program) == "7\nlate 5\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_waits_for_no_lock_that_another_thread_held():
+    program = """
+import os, signal, threading, warnings, mobula
+warnings.simplefilter("ignore")
+@mobula.remote
+def add(xs, ys):
+    return xs + ys
+ended = threading.Event()
+def work():
+    while not ended.is_set():
+        mobula.get([add.remote([n], [n]) for n in range(20)])
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+codes = set()
+for _ in range(150):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # Ends a child that hangs.
+        os._exit(mobula.get([add.remote([n], [1]) for n in range(20)])[-1] != [19, 1])
+    codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+ended.set()
+print(codes)
+"""
+    assert run(program) == "{0}\n"
+
+
 def test_an_interrupt_ends_the_waiting():
     program = """
 import _thread, threading, mobula

@@ -1,7 +1,5 @@
 //! What a call, or another thread of this process, asks the parent.
 
-use std::sync::{Mutex, PoisonError};
-
 use bytes::Bytes;
 use mobula::process::{Desk, Unanswered};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
@@ -9,23 +7,18 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// What this process asks its parent with, if it is a child.
-static DESK: Mutex<Option<Desk>> = Mutex::new(None);
+use crate::fork::PerProcess;
+
+/// What this process asks its parent with, if it is a child. A fork of it has no line to that parent.
+static DESK: PerProcess<Option<Desk>> = PerProcess::new();
 
 pub(super) fn desk() -> Option<Desk> {
-    DESK.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    DESK.lock().clone()
 }
 
 /// This process has a parent from now on.
 pub(super) fn sits_at(desk: Desk) {
-    *DESK.lock().unwrap_or_else(PoisonError::into_inner) = Some(desk);
-}
-
-/// After a fork of this process: it has no line to the parent of the one it came from.
-pub(crate) fn forget_parent() {
-    if let Ok(mut desk) = DESK.try_lock() {
-        std::mem::forget(desk.take());
-    }
+    *DESK.lock() = Some(desk);
 }
 
 /// Asks the parent of this process something, and waits for the answer; other calls are made meanwhile.

@@ -25,7 +25,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PySet};
 use send_wrapper::SendWrapper;
 
-pub(crate) use asking::{WorkingCall, ask, forget_parent};
+pub(crate) use asking::{WorkingCall, ask};
 
 use crate::asks;
 use crate::lent;
