@@ -223,7 +223,7 @@ def refs_to(values: list[Any]) -> list[Any]:
 def main() -> int:
     """Make calls until the parent wants no more."""
     faulthandler.enable()
-    # Calls are broken off by it, also where the parent ignores it, as what a shell starts in the background does.
+    # It breaks calls off, also where the parent ignores it, as what a shell starts in the background does.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if os.environ.get(PARENT) not in (None, str(os.getppid())):

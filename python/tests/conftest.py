@@ -2,5 +2,5 @@
 
 import signal
 
-# What a shell starts in the background ignores interrupts, and so does what that starts. Many tests send some.
+# What a shell starts in the background ignores interrupts, and so does what that starts. Tests send some.
 signal.signal(signal.SIGINT, signal.default_int_handler)
