@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
@@ -176,7 +178,19 @@ def _modules(preimport: Sequence[str]) -> list[str]:
     modules = list(preimport) if is_list else []
     if not is_list or not all(isinstance(module, str) for module in modules):
         raise TypeError(f"preimport must be a list of modules, by name, not {preimport!r}")
+    for module in modules:
+        if not _is_there(module):
+            raise ValueError(f"preimport={module!r}: there is no module of this name to import")
     return modules
+
+
+def _is_there(module: str) -> bool:
+    """Tell whether a module can be found, as far as that is possible without an import of any."""
+    package, _, _ = module.partition(".")
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except ValueError:  # There is no name.
+        return False
 
 
 def _path(directory: str | os.PathLike[str], name: str) -> str:

@@ -82,7 +82,7 @@ def test_modules_are_imported_before_they_are_needed():
 
 
 @pytest.mark.parametrize(
-    "name, says", [("no_such_module", "ModuleNotFoundError"), ("failing", "odd")]
+    "name, says", [("xml.no_such_module", "ModuleNotFoundError"), ("failing", "odd")]
 )
 def test_a_module_that_cannot_be_imported_is_told(monkeypatch, tmp_path, name, says):
     (tmp_path / "failing.py").write_text("raise SystemExit('odd')")
