@@ -97,12 +97,12 @@ fn a_room_in_which_no_value_came_to_lie_is_used_for_the_next() {
     // Each call tells of its room, and the first may end before the second begins or be told with it.
     let (mut told, mut ends) = (Vec::new(), Vec::new());
     while ends.len() < 2 {
-        match parent.receive() {
-            ToParent::Share { segment, .. } => told.push(segment),
-            ToParent::Done(done) => {
-                ends.extend(done.into_iter().map(|done| (done.number, done.end)))
-            }
-            other => panic!("{other:?}"),
+        let message = parent.receive();
+        if let ToParent::Share { segment, .. } = message {
+            told.push(segment);
+        } else {
+            let ToParent::Done(done) = message else { panic!("{message:?}") };
+            ends.extend(done.into_iter().map(|done| (done.number, done.end)));
         }
     }
     let [(1, empty), second] = <[_; 2]>::try_from(ends).unwrap() else { panic!("not in order") };
