@@ -73,6 +73,7 @@ pub mod engine;
 mod error;
 pub mod graph;
 mod host;
+pub mod monitor;
 pub mod process;
 pub mod spill;
 pub mod value;

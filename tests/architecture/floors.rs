@@ -6,7 +6,7 @@ use crate::paths::{Modules, NamedPath, named_paths};
 use crate::source::{Code, Source, rust_sources, shipped};
 
 /// The floor of each module of the crate's root.
-const FLOORS: [(&str, usize); 14] = [
+const FLOORS: [(&str, usize); 18] = [
     ("value", 0),
     ("graph", 1),
     ("engine", 2),
@@ -17,9 +17,13 @@ const FLOORS: [(&str, usize); 14] = [
     ("cluster", FACADE),
     ("config", FACADE),
     ("delayed", FACADE),
+    ("drawing", FACADE),
     ("diagnostics", FACADE),
     ("error", FACADE),
     ("host", FACADE),
+    ("monitor", FACADE),
+    ("report", FACADE),
+    ("command", 5),
     ("dashboard", 5),
 ];
 
