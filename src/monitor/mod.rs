@@ -14,7 +14,7 @@ mod recording;
 mod snapshot;
 
 pub use record::{Ended, Outcome, Record};
-pub use recording::{Incident, MemorySample, RecordedRun, Recording, Span};
+pub use recording::{Incident, JournalError, MemorySample, RecordedRun, Recorder, Recording, Span};
 pub use snapshot::{
     Counts, ErrorSnapshot, HookSnapshot, MemorySnapshot, PrefixSnapshot, RunSnapshot, RunStatus,
     Snapshot, StateSnapshot, Totals, WorkerKind, WorkerSnapshot, WorkerState,
