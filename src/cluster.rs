@@ -13,7 +13,7 @@ use actix::{Actor, Addr, AsyncContext, System};
 use futures::channel::oneshot::{self, Canceled};
 
 use crate::actors::callbacks::CallbackErrors;
-use crate::actors::history::History;
+use crate::actors::events::Events;
 use crate::actors::store::{Links, Shelf, Store};
 use crate::actors::{
     AsyncActor, CallbackRegistry, Close, Crew, Fleet, Processes, SchedulerActor, StartWorkers,
@@ -315,10 +315,10 @@ impl ClusterBuilder {
         let host = Arc::new(Host::new(system));
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
         let memory = Arc::new(Memory::new(workers, limits));
-        let history = Arc::new(History::new(self.config.history));
+        let events = Arc::new(Events::new(self.config.history, workers));
         let prices = !matches!(self.config.eviction, Eviction::Lru);
         let disk = Disk::new(self.config.disk.clone());
-        let values = Shelf::new(memory, workers, disk, prices, Arc::clone(&history));
+        let values = Shelf::new(memory, workers, disk, prices, Arc::clone(&events));
         let surroundings = Surroundings::new(self.config.environment.clone());
         let inline = self.config.inline;
         let fleet = self
@@ -326,7 +326,7 @@ impl ClusterBuilder {
             .processes
             .clone()
             .map(|program| Arc::new(Fleet::new(program, self.config.start_processes)));
-        let crew = Arc::new(Crew::new(history, surroundings, fleet, inline));
+        let crew = Arc::new(Crew::new(Arc::clone(&events), surroundings, fleet, inline));
         let runs = Arc::clone(&crew);
         if let Some(fleet) = crew.fleet() {
             let crew = Arc::downgrade(&crew);
@@ -344,7 +344,8 @@ impl ClusterBuilder {
         let store = Store::new(store_address.clone(), Arc::clone(&values));
         let registry_address = CallbackRegistry::start_in_arbiter(&registry.handle(), {
             let (errors, resources) = (self.config.callback_errors, values.resources());
-            move |_| CallbackRegistry::new(errors, resources)
+            let events = Arc::clone(&events);
+            move |_| CallbackRegistry::new(errors, resources, events)
         });
         // Runs of the crew hold the store; it must not hold them.
         let awake = Arc::downgrade(&crew);

@@ -54,6 +54,11 @@ pub(crate) enum Kind {
         found: &'static str,
     },
     Start(String),
+    /// A journal cannot be written.
+    Journal {
+        path: String,
+        reason: String,
+    },
 }
 
 impl From<Kind> for Error {
@@ -103,6 +108,7 @@ impl Error {
             | Kind::Cancelled
             | Kind::Closed
             | Kind::Blocking { .. }
+            | Kind::Journal { .. }
             | Kind::Start(_) => None,
         }
     }
@@ -213,6 +219,10 @@ impl fmt::Display for Error {
                 let result = key.as_ref().map_or("the result".to_owned(), |key| format!("{key:?}"));
                 write!(f, "{result} is of type {found}, not {expected}")
             }
+            Kind::Journal { path, reason } => write!(
+                f,
+                "the journal {path} cannot be written: {reason}; name a file in a directory that is there"
+            ),
             Kind::Start(reason) => write!(f, "the cluster cannot start: {reason}"),
         }
     }

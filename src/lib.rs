@@ -81,7 +81,7 @@ pub mod value;
 pub use actors::callbacks::{
     Callback, CallbackBuilder, CallbackErrors, HookResult, ObjectRefs, PreState, RunView, TaskView,
 };
-pub use actors::history::{Event, Happening};
+pub use actors::events::{Event, Happening};
 pub use actors::store::{ObjectError, ObjectRef, Staying, StoreStats, StoredValue};
 pub use actors::{
     AskError, PackError, Packing, Processes, Question, StateRef, Stream, WorkerEnvironment,

@@ -1,7 +1,7 @@
 //! [`Client`] and its calls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use actix::{Actor, Addr, Context};
 use futures::channel::oneshot;
@@ -9,7 +9,7 @@ use futures::channel::oneshot;
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
-use crate::actors::history::History;
+use crate::actors::events::Events;
 use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, next_run};
 use crate::actors::worker::ActiveRun;
 use crate::actors::{
@@ -21,6 +21,7 @@ use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, Key, Meaning, Missing, Outputs, Plan, Results};
 use crate::host::Host;
+use crate::monitor::{Monitor, Sources, WeakMonitor};
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -41,12 +42,14 @@ struct Shared {
     resources: Resources,
     /// Knows the runs that go on. Those must not live as long as a client does.
     crew: Weak<Crew>,
-    /// What happened lately.
-    history: Arc<History>,
+    /// Where it is told what happens.
+    events: Arc<Events>,
     host: Weak<Host>,
     /// How many callbacks are registered; changed before the registry is told.
     callbacks: AtomicUsize,
     next_callback: AtomicU64,
+    /// Who looks, while somebody does.
+    monitor: Mutex<WeakMonitor>,
     /// True once the cluster is ending.
     closed: AtomicBool,
 }
@@ -64,11 +67,12 @@ impl Client {
             registry,
             resources: store.shelf().resources(),
             crew: Arc::downgrade(crew),
-            history: Arc::clone(crew.history()),
+            events: Arc::clone(crew.events()),
             store,
             host: Arc::downgrade(host),
             callbacks: AtomicUsize::new(0),
             next_callback: AtomicU64::new(0),
+            monitor: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -450,7 +454,46 @@ impl Client {
         A: Actor<Context = Context<A>> + Send,
     {
         let host = self.shared.host.upgrade().filter(|_| !self.is_closed());
-        host.ok_or_else(|| Error::from(Kind::Closed))?.start_state(actor)
+        let host = host.ok_or_else(|| Error::from(Kind::Closed))?;
+        let state = host.start_state(actor)?;
+        host.show(&state);
+        Ok(state)
+    }
+
+    /// Begins to look at the cluster: how far runs are, what workers do, what memory is taken. As long as
+    /// nobody looks, nothing of that costs anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended, or the operating system gives no thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, graph};
+    ///
+    /// let cluster = Cluster::builder().workers(1).start()?;
+    /// let monitor = cluster.monitor()?;
+    /// cluster.get_blocking(graph! { "x" => (|x: i64| x + 1, 1), "y" => (|x: i64| x, "x") }, "y")?;
+    /// let snapshot = monitor.look_blocking()?;
+    /// assert_eq!(snapshot.runs[0].counts.done, 2);
+    /// assert_eq!(snapshot.runs[0].prefixes[0].name, "x");
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub fn monitor(&self) -> Result<Monitor, Error> {
+        let closed = || Error::from(Kind::Closed);
+        let host = self.shared.host.upgrade().filter(|_| !self.is_closed()).ok_or_else(closed)?;
+        let mut monitor = self.shared.monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = monitor.upgrade() {
+            return Ok(there);
+        }
+        let Some(crew) = self.shared.crew.upgrade() else { return Err(closed()) };
+        let registry = self.shared.registry.clone().recipient();
+        let workers = self.workers();
+        let sources = Sources::new(&crew, self.shared.store.shelf(), &host, registry, workers);
+        let started = Monitor::start(&host, sources)?;
+        *monitor = started.downgrade();
+        Ok(started)
     }
 
     /// What the store holds.
@@ -502,8 +545,8 @@ impl Client {
         block_on(self.worker_stats(), std::thread::park)
     }
 
-    pub(super) fn history(&self) -> &History {
-        &self.shared.history
+    pub(super) fn events(&self) -> &Arc<Events> {
+        &self.shared.events
     }
 
     /// The runs that go on; none if the cluster has ended.
