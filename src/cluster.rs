@@ -26,6 +26,7 @@ use crate::diagnostics::Checkpoint;
 use crate::engine::{Limits, Memory};
 use crate::error::{Error, Kind};
 use crate::host::Host;
+use crate::monitor::Journal;
 use crate::spill::{Disk, Eviction, MemoryLimit, Thresholds};
 
 /// A scheduler with its workers and its store, in this process.
@@ -75,6 +76,14 @@ pub struct Cluster {
     shelf: Arc<Shelf>,
     /// Registered as long as the cluster lives.
     checkpoint: Option<(Checkpoint, CallbackGuard)>,
+    /// What is written and shown as long as the cluster lives.
+    witnesses: Witnesses,
+}
+
+/// Those who look as long as the cluster lives.
+#[derive(Debug, Default)]
+struct Witnesses {
+    journal: Option<Journal>,
 }
 
 /// A system of our own, in a program that has none.
@@ -89,6 +98,7 @@ struct Background {
 pub struct ClusterBuilder {
     config: Config,
     checkpoint: Option<Checkpoint>,
+    journal: Option<PathBuf>,
 }
 
 impl ClusterBuilder {
@@ -273,6 +283,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// Writes all that happens in the cluster into a file, as lines of JSON; see
+    /// [`Monitor::journal`](crate::monitor::Monitor::journal). The file is written anew.
+    #[must_use]
+    pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
+        self.journal = Some(path.into());
+        self
+    }
+
     fn limits(&self) -> Result<Option<Limits>, Error> {
         let start = |reason: String| Error::from(Kind::Start(reason));
         if self.config.disk.directories.iter().any(|directory| directory.as_os_str().is_empty()) {
@@ -389,7 +407,24 @@ impl ClusterBuilder {
             let guard = client.register(checkpoint.clone());
             (checkpoint, guard)
         });
-        Ok(Cluster { client, host, background, scheduler, settings, shelf: values, checkpoint })
+        let witnesses = Witnesses::default();
+        let mut cluster = Cluster {
+            client,
+            host,
+            background,
+            scheduler,
+            settings,
+            shelf: values,
+            checkpoint,
+            witnesses,
+        };
+        if let Some(path) = self.journal {
+            // For a moment, as for the actors above.
+            let monitor = cluster.monitor()?;
+            let journal = block_on(monitor.journal(&path), std::thread::park)?;
+            cluster.witnesses.journal = Some(journal);
+        }
+        Ok(cluster)
     }
 }
 
@@ -433,6 +468,17 @@ struct Ending {
     scheduler: Addr<SchedulerActor>,
     settings: WorkerSettings,
     shelf: Arc<Shelf>,
+    witnesses: Witnesses,
+}
+
+impl Witnesses {
+    fn end(self) {
+        if let Some(journal) = self.journal
+            && let Err(error) = journal.close_blocking()
+        {
+            log::error!("the journal of a cluster could not be closed: {error}");
+        }
+    }
 }
 
 impl Ending {
@@ -449,6 +495,8 @@ impl Ending {
                 log::error!("a worker's thread ended with a panic");
             }
         }
+        // All has happened that will.
+        self.witnesses.end();
         self.shelf.close();
         self.host.stop();
         if let Some(Background { system, thread }) = self.background {
@@ -518,6 +566,7 @@ impl Cluster {
             scheduler: self.scheduler.clone(),
             settings: self.settings.clone(),
             shelf: Arc::clone(&self.shelf),
+            witnesses: std::mem::take(&mut self.witnesses),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
 
@@ -34,6 +35,8 @@ pub struct Monitor {
 struct Shared {
     actor: StateRef<MonitorActor>,
     latest: Latest,
+    /// The number of the next one who records.
+    next_sink: AtomicU64,
 }
 
 /// A [`Monitor`] that does not go on by itself.
@@ -86,7 +89,7 @@ impl Monitor {
     pub(crate) fn start(host: &Host, sources: Sources) -> Result<Self, Error> {
         let latest = Latest::default();
         let actor = host.start_state(MonitorActor::new(sources, Arc::clone(&latest)))?;
-        Ok(Self { shared: Arc::new(Shared { actor, latest }) })
+        Ok(Self { shared: Arc::new(Shared { actor, latest, next_sink: AtomicU64::new(0) }) })
     }
 
     pub(crate) fn downgrade(&self) -> WeakMonitor {
@@ -155,13 +158,7 @@ impl Monitor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn journal(&self, path: impl AsRef<Path>) -> Result<Journal, Error> {
-        let path = path.as_ref();
-        let refused = |error: std::io::Error| Kind::Journal {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        let file = JournalFile::create(path).map_err(refused)?;
-        Ok(Journal { sink: self.add(Sink::Journal(file)).await? })
+        Ok(Journal { sink: self.add(Sink::Journal(create(path.as_ref())?)).await? })
     }
 
     /// As [`journal`](Self::journal), and waits on this thread.
@@ -206,9 +203,18 @@ impl Monitor {
     }
 
     async fn add(&self, sink: Sink) -> Result<SinkGuard, Error> {
-        let number = self.shared.actor.send(AddSink(sink)).await.map_err(|_| Kind::Closed)?;
+        let number = self.shared.next_sink.fetch_add(1, Ordering::Relaxed);
+        self.shared.actor.send(AddSink { number, sink }).await.map_err(|_| Kind::Closed)?;
         Ok(SinkGuard { monitor: self.clone(), number: Some(number) })
     }
+}
+
+fn create(path: &Path) -> Result<JournalFile, Error> {
+    let refused = |error: std::io::Error| Kind::Journal {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    Ok(JournalFile::create(path).map_err(refused)?)
 }
 
 impl Drop for Shared {
