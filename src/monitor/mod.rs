@@ -31,7 +31,7 @@ pub use blocks::Block;
 pub(crate) use handle::WeakMonitor;
 pub use handle::{Journal, LiveGraph, Monitor, RecorderSink, Update, Updates, Watch};
 pub use record::{Ended, Outcome, Record};
-pub use recording::{Incident, MemorySample, RecordedRun, Recording, Span};
+pub use recording::{Incident, JournalError, MemorySample, RecordedRun, Recorder, Recording, Span};
 pub use snapshot::{
     Counts, ErrorSnapshot, HookSnapshot, MemorySnapshot, PrefixSnapshot, RunSnapshot, RunStatus,
     Snapshot, StateSnapshot, Totals, WorkerKind, WorkerSnapshot, WorkerState,
