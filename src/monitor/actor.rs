@@ -13,7 +13,7 @@ use super::blocks::Block;
 use super::handle::{LiveGraph, Update};
 use super::journal::JournalFile;
 use super::model::{Look, Model};
-use super::record::Record;
+use super::recording::Recorder;
 use super::snapshot::Snapshot;
 use super::sources::Sources;
 use super::system::{stand_back, unix_time};
@@ -57,8 +57,8 @@ struct Subscriber {
 pub(super) enum Sink {
     /// A file.
     Journal(JournalFile),
-    /// Memory; what is beyond so many records is left out.
-    Records(Vec<Record>),
+    /// Memory.
+    Recorder(Box<Recorder>),
     /// Whoever wants each snapshot: something that draws.
     Watch(Box<dyn FnMut(&Snapshot) + Send>),
 }
@@ -166,7 +166,11 @@ impl MonitorActor {
                 Sink::Journal(file) => {
                     file.write_all(&records);
                 }
-                Sink::Records(kept) => kept.extend(records.iter().cloned()),
+                Sink::Recorder(recorder) => {
+                    for record in &records {
+                        recorder.add(record.clone());
+                    }
+                }
                 Sink::Watch(_) => {}
             }
         }
@@ -268,7 +272,11 @@ impl Handler<AddSink> for MonitorActor {
             Sink::Journal(file) => {
                 file.write_all(&records);
             }
-            Sink::Records(kept) => kept.extend(records),
+            Sink::Recorder(recorder) => {
+                for record in records {
+                    recorder.add(record);
+                }
+            }
             Sink::Watch(_) => {}
         }
         self.model.telling.is_wanted = was_wanted;

@@ -14,8 +14,7 @@ use super::actor::{
 };
 use super::blocks::Block;
 use super::journal::JournalFile;
-use super::record::Record;
-use super::recording::RecordedRun;
+use super::recording::{RecordedRun, Recording};
 use super::snapshot::Snapshot;
 use super::sources::Sources;
 use crate::actors::{StateRef, block_on, is_arbiter_thread};
@@ -135,7 +134,7 @@ impl Monitor {
         self.shared.actor.send(ReadGraph(RunId(run))).await.ok().flatten()
     }
 
-    /// Writes all that happens from now on into a file, as lines of JSON ([`Record`]).
+    /// Writes all that happens from now on into a file, as lines of JSON ([`Record`](super::Record)).
     ///
     /// # Errors
     ///
@@ -176,8 +175,21 @@ impl Monitor {
     /// # Errors
     ///
     /// [`Error`] if the cluster has ended.
-    pub async fn record(&self) -> Result<RecorderSink, Error> {
-        Ok(RecorderSink { sink: self.add(Sink::Records(Vec::new())).await? })
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, graph};
+    ///
+    /// let cluster = Cluster::builder().workers(1).start()?;
+    /// let recording = cluster.monitor()?.record_blocking()?;
+    /// cluster.get_blocking(graph! { "x" => (|x: i64| x + 1, 1), "y" => (|x: i64| x, "x") }, "y")?;
+    /// let recording = recording.finish_blocking()?;
+    /// assert_eq!((recording.runs[0].done, recording.spans.len()), (2, 2));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub async fn record(&self) -> Result<LiveRecording, Error> {
+        Ok(LiveRecording { sink: self.add(Sink::Recorder(Box::default())).await? })
     }
 
     /// As [`record`](Self::record), and waits on this thread.
@@ -185,7 +197,7 @@ impl Monitor {
     /// # Errors
     ///
     /// As [`record`](Self::record); and on an arbiter.
-    pub fn record_blocking(&self) -> Result<RecorderSink, Error> {
+    pub fn record_blocking(&self) -> Result<LiveRecording, Error> {
         refuse_on_arbiter("record")?;
         block_on(self.record(), std::thread::park)
     }
@@ -291,18 +303,33 @@ impl Watch {
     }
 }
 
-/// A recording that goes on.
+/// A recording that goes on until it is [finished](Self::finish).
 #[derive(Debug)]
-#[must_use = "nothing is recorded any more when this is dropped"]
-pub struct RecorderSink {
+#[must_use = "what was recorded is lost when this is dropped"]
+pub struct LiveRecording {
     sink: SinkGuard,
 }
 
-impl RecorderSink {
-    pub(crate) async fn records(mut self) -> Vec<Record> {
+impl LiveRecording {
+    /// Ends the recording, with all that has happened until now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended before.
+    pub async fn finish(mut self) -> Result<Recording, Error> {
         match self.sink.take().await {
-            Some(Sink::Records(records)) => records,
-            Some(Sink::Journal(_) | Sink::Watch(_)) | None => Vec::new(),
+            Some(Sink::Recorder(recorder)) => Ok(recorder.finish()),
+            Some(Sink::Journal(_) | Sink::Watch(_)) | None => Err(Kind::Closed.into()),
         }
+    }
+
+    /// As [`finish`](Self::finish), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish); and on an arbiter.
+    pub fn finish_blocking(self) -> Result<Recording, Error> {
+        refuse_on_arbiter("finish")?;
+        block_on(self.finish(), std::thread::park)
     }
 }

@@ -121,7 +121,8 @@ fn measure(
         let (first, result) = timed(|| run_plan(&cluster, &plan));
         result?;
         let smoke = matches!(arguments.extent, Extent::Smoke);
-        let times = if smoke { 1 } else { LONG_ENOUGH.div_duration_f64(first).ceil() as u32 };
+        let fit = LONG_ENOUGH.as_nanos() / first.as_nanos().max(1) + 1;
+        let times = if smoke { 1 } else { u32::try_from(fit)? };
         let wanted = SUBJECTS.iter().filter(|name| **name == NONE || arguments.wants_subject(name));
         let contenders = wanted.map(|&name| {
             let (cluster, plan, shape) = (&cluster, &plan, &shape);
