@@ -1,7 +1,7 @@
 //! [`Client`] and its calls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use actix::{Actor, Addr, Context};
 use futures::channel::oneshot;
@@ -10,18 +10,18 @@ use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
 use crate::actors::events::Events;
-use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, next_run};
+use crate::actors::store::{Maker, ObjectRef, Store, StoredValue, next_run};
 use crate::actors::worker::ActiveRun;
 use crate::actors::{
-    Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
-    WorkerStats, block_on, is_arbiter_thread, wait_among, wait_needing,
+    Crew, PromisedObjects, Reply, SchedulerActor, StateRef, Submission, Submit, is_arbiter_thread,
+    wait_among, wait_needing,
 };
 use crate::delayed::{Delayed, DelayedList};
 use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, Key, Meaning, Missing, Outputs, Plan, Results};
 use crate::host::Host;
-use crate::monitor::{Monitor, Sources, WeakMonitor};
+use crate::monitor::WeakMonitor;
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -30,26 +30,26 @@ use crate::value::{Data, Value};
 /// error, because it would hold up every actor there.
 #[derive(Clone, Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    scheduler: Addr<SchedulerActor>,
-    registry: Addr<CallbackRegistry>,
-    store: Store,
+pub(super) struct Shared {
+    pub(super) scheduler: Addr<SchedulerActor>,
+    pub(super) registry: Addr<CallbackRegistry>,
+    pub(super) store: Store,
     /// What every run needs.
     resources: Resources,
     /// Knows the runs that go on. Those must not live as long as a client does.
-    crew: Weak<Crew>,
+    pub(super) crew: Weak<Crew>,
     /// Where it is told what happens.
     events: Arc<Events>,
-    host: Weak<Host>,
+    pub(super) host: Weak<Host>,
     /// How many callbacks are registered; changed before the registry is told.
     callbacks: AtomicUsize,
     next_callback: AtomicU64,
     /// Who looks, while somebody does.
-    monitor: Mutex<WeakMonitor>,
+    pub(super) monitor: Mutex<WeakMonitor>,
     /// True once the cluster is ending.
     closed: AtomicBool,
 }
@@ -460,91 +460,6 @@ impl Client {
         Ok(state)
     }
 
-    /// Begins to look at the cluster: how far runs are, what workers do, what memory is taken. As long as
-    /// nobody looks, nothing of that costs anything.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended, or the operating system gives no thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mobula::{Cluster, graph};
-    ///
-    /// let cluster = Cluster::builder().workers(1).start()?;
-    /// let monitor = cluster.monitor()?;
-    /// cluster.get_blocking(graph! { "x" => (|x: i64| x + 1, 1), "y" => (|x: i64| x, "x") }, "y")?;
-    /// let snapshot = monitor.look_blocking()?;
-    /// assert_eq!(snapshot.runs[0].counts.done, 2);
-    /// assert_eq!(snapshot.runs[0].prefixes[0].name, "x");
-    /// # Ok::<(), mobula::Error>(())
-    /// ```
-    pub fn monitor(&self) -> Result<Monitor, Error> {
-        let closed = || Error::from(Kind::Closed);
-        let host = self.shared.host.upgrade().filter(|_| !self.is_closed()).ok_or_else(closed)?;
-        let mut monitor = self.shared.monitor.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = monitor.upgrade() {
-            return Ok(there);
-        }
-        let Some(crew) = self.shared.crew.upgrade() else { return Err(closed()) };
-        let registry = self.shared.registry.clone().recipient();
-        let workers = self.workers();
-        let sources = Sources::new(&crew, self.shared.store.shelf(), &host, registry, workers);
-        let started = Monitor::start(&host, sources)?;
-        *monitor = started.downgrade();
-        Ok(started)
-    }
-
-    /// What the store holds.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended.
-    pub async fn stats(&self) -> Result<StoreStats, Error> {
-        self.shared.store.stats().await.ok_or_else(|| Kind::Closed.into())
-    }
-
-    /// As [`stats`](Self::stats), and waits on this thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended; and on an arbiter.
-    pub fn stats_blocking(&self) -> Result<StoreStats, Error> {
-        refuse_on_arbiter("stats")?;
-        block_on(self.stats(), std::thread::park)
-    }
-
-    /// What is known of the workers: how many there are, how many threads are stuck in calls that are
-    /// over their time limit, and how many were replaced.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let cluster = mobula::Cluster::builder().workers(2).start()?;
-    /// let stats = cluster.worker_stats_blocking()?;
-    /// assert_eq!((stats.workers, stats.stuck, stats.replaced), (2, 0, 0));
-    /// # Ok::<(), mobula::Error>(())
-    /// ```
-    pub async fn worker_stats(&self) -> Result<WorkerStats, Error> {
-        let stats = self.shared.scheduler.send(ReadWorkerStats).await;
-        stats.ok().filter(|_| !self.is_closed()).ok_or_else(|| Kind::Closed.into())
-    }
-
-    /// As [`worker_stats`](Self::worker_stats), and waits on this thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended; and on an arbiter.
-    pub fn worker_stats_blocking(&self) -> Result<WorkerStats, Error> {
-        refuse_on_arbiter("worker_stats")?;
-        block_on(self.worker_stats(), std::thread::park)
-    }
-
     pub(super) fn events(&self) -> &Arc<Events> {
         &self.shared.events
     }
@@ -560,7 +475,7 @@ impl Client {
         found.filter(|_| !self.is_closed()).ok_or_else(|| Kind::Closed.into())
     }
 
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
 }

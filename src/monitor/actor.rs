@@ -13,7 +13,7 @@ use super::blocks::Block;
 use super::handle::{LiveGraph, Update};
 use super::journal::JournalFile;
 use super::model::{Look, Model};
-use super::record::Record;
+use super::recording::Recorder;
 use super::snapshot::Snapshot;
 use super::sources::Sources;
 use super::system::{stand_back, unix_time};
@@ -26,6 +26,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How far apart updates are when nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Counting takes one of so many parts of the time: a run of millions of tasks is not counted at each look.
+const COUNTING_SHARE: u32 = 50;
+
 /// The last snapshot, for those who do not want to wait.
 pub(super) type Latest = Arc<Mutex<Arc<Snapshot>>>;
 
@@ -36,7 +39,6 @@ pub(super) struct MonitorActor {
     latest: Latest,
     subscribers: Vec<Subscriber>,
     sinks: Vec<(u64, Sink)>,
-    next_sink: u64,
     /// When the tasks were counted last, and how long that took.
     counted: (Duration, Duration),
     /// When the last update went out.
@@ -47,7 +49,7 @@ pub(super) struct MonitorActor {
 
 struct Subscriber {
     sender: Sender<Arc<Update>>,
-    /// True if it was too slow for the last update.
+    /// True if it was too slow for the last update, or has just come.
     missed: bool,
 }
 
@@ -55,8 +57,8 @@ struct Subscriber {
 pub(super) enum Sink {
     /// A file.
     Journal(JournalFile),
-    /// Memory; what is beyond so many records is left out.
-    Records(Vec<Record>),
+    /// Memory.
+    Recorder(Box<Recorder>),
     /// Whoever wants each snapshot: something that draws.
     Watch(Box<dyn FnMut(&Snapshot) + Send>),
 }
@@ -70,7 +72,6 @@ impl MonitorActor {
             latest,
             subscribers: Vec::new(),
             sinks: Vec::new(),
-            next_sink: 0,
             counted: Default::default(),
             updated: Duration::ZERO,
             is_lively: true,
@@ -87,10 +88,8 @@ impl MonitorActor {
             || !caught.places.is_empty();
         self.model.take_in(caught);
         let now = self.sources.events.now();
-        // A run of millions of tasks is not counted ten times a second.
-        const SHARE: u32 = 50;
         let (at, cost) = self.counted;
-        if must_count || now.saturating_sub(at) >= cost * SHARE {
+        if must_count || now.saturating_sub(at) >= cost * COUNTING_SHARE {
             #[expect(clippy::disallowed_methods, reason = "counting must not take much time")]
             let began = Instant::now();
             self.model.count(now, &look);
@@ -165,10 +164,13 @@ impl MonitorActor {
         for (_, sink) in &mut self.sinks {
             match sink {
                 Sink::Journal(file) => {
-                    records.iter().for_each(|record| file.write(record));
-                    file.flush();
+                    file.write_all(&records);
                 }
-                Sink::Records(kept) => kept.extend(records.iter().cloned()),
+                Sink::Recorder(recorder) => {
+                    for record in &records {
+                        recorder.add(record.clone());
+                    }
+                }
                 Sink::Watch(_) => {}
             }
         }
@@ -245,15 +247,19 @@ impl Handler<Subscribe> for MonitorActor {
     }
 }
 
-/// Record there from now on. The answer is the number under which the sink can be had back.
+/// Record there from now on.
 #[derive(Message)]
-#[rtype(result = "u64")]
-pub(super) struct AddSink(pub(super) Sink);
+#[rtype(result = "()")]
+pub(super) struct AddSink {
+    /// The number under which the sink can be had back.
+    pub(super) number: u64,
+    pub(super) sink: Sink,
+}
 
 impl Handler<AddSink> for MonitorActor {
-    type Result = u64;
+    type Result = ();
 
-    fn handle(&mut self, AddSink(mut sink): AddSink, _: &mut Self::Context) -> u64 {
+    fn handle(&mut self, AddSink { number, mut sink }: AddSink, _: &mut Self::Context) {
         // What happened before is told to those only who were there.
         self.settle();
         let now = self.sources.events.now();
@@ -264,18 +270,18 @@ impl Handler<AddSink> for MonitorActor {
         let records = self.model.telling.take();
         match &mut sink {
             Sink::Journal(file) => {
-                records.iter().for_each(|record| file.write(record));
-                file.flush();
+                file.write_all(&records);
             }
-            Sink::Records(kept) => kept.extend(records),
+            Sink::Recorder(recorder) => {
+                for record in records {
+                    recorder.add(record);
+                }
+            }
             Sink::Watch(_) => {}
         }
         self.model.telling.is_wanted = was_wanted;
-        let number = self.next_sink;
-        self.next_sink += 1;
         self.sinks.push((number, sink));
         self.see_who_records();
-        number
     }
 }
 

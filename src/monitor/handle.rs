@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
 
@@ -13,8 +14,7 @@ use super::actor::{
 };
 use super::blocks::Block;
 use super::journal::JournalFile;
-use super::record::Record;
-use super::recording::RecordedRun;
+use super::recording::{RecordedRun, Recording};
 use super::snapshot::Snapshot;
 use super::sources::Sources;
 use crate::actors::{StateRef, block_on, is_arbiter_thread};
@@ -34,6 +34,8 @@ pub struct Monitor {
 struct Shared {
     actor: StateRef<MonitorActor>,
     latest: Latest,
+    /// The number of the next one who records.
+    next_sink: AtomicU64,
 }
 
 /// A [`Monitor`] that does not go on by itself.
@@ -86,7 +88,7 @@ impl Monitor {
     pub(crate) fn start(host: &Host, sources: Sources) -> Result<Self, Error> {
         let latest = Latest::default();
         let actor = host.start_state(MonitorActor::new(sources, Arc::clone(&latest)))?;
-        Ok(Self { shared: Arc::new(Shared { actor, latest }) })
+        Ok(Self { shared: Arc::new(Shared { actor, latest, next_sink: AtomicU64::new(0) }) })
     }
 
     pub(crate) fn downgrade(&self) -> WeakMonitor {
@@ -132,7 +134,7 @@ impl Monitor {
         self.shared.actor.send(ReadGraph(RunId(run))).await.ok().flatten()
     }
 
-    /// Writes all that happens from now on into a file, as lines of JSON ([`Record`]).
+    /// Writes all that happens from now on into a file, as lines of JSON ([`Record`](super::Record)).
     ///
     /// # Errors
     ///
@@ -155,13 +157,7 @@ impl Monitor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn journal(&self, path: impl AsRef<Path>) -> Result<Journal, Error> {
-        let path = path.as_ref();
-        let refused = |error: std::io::Error| Kind::Journal {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        let file = JournalFile::create(path).map_err(refused)?;
-        Ok(Journal { sink: self.add(Sink::Journal(file)).await? })
+        Ok(Journal { sink: self.add(Sink::Journal(create(path.as_ref())?)).await? })
     }
 
     /// As [`journal`](Self::journal), and waits on this thread.
@@ -179,8 +175,21 @@ impl Monitor {
     /// # Errors
     ///
     /// [`Error`] if the cluster has ended.
-    pub async fn record(&self) -> Result<RecorderSink, Error> {
-        Ok(RecorderSink { sink: self.add(Sink::Records(Vec::new())).await? })
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mobula::{Cluster, graph};
+    ///
+    /// let cluster = Cluster::builder().workers(1).start()?;
+    /// let recording = cluster.monitor()?.record_blocking()?;
+    /// cluster.get_blocking(graph! { "x" => (|x: i64| x + 1, 1), "y" => (|x: i64| x, "x") }, "y")?;
+    /// let recording = recording.finish_blocking()?;
+    /// assert_eq!((recording.runs[0].done, recording.spans.len()), (2, 2));
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    pub async fn record(&self) -> Result<LiveRecording, Error> {
+        Ok(LiveRecording { sink: self.add(Sink::Recorder(Box::default())).await? })
     }
 
     /// As [`record`](Self::record), and waits on this thread.
@@ -188,7 +197,7 @@ impl Monitor {
     /// # Errors
     ///
     /// As [`record`](Self::record); and on an arbiter.
-    pub fn record_blocking(&self) -> Result<RecorderSink, Error> {
+    pub fn record_blocking(&self) -> Result<LiveRecording, Error> {
         refuse_on_arbiter("record")?;
         block_on(self.record(), std::thread::park)
     }
@@ -206,9 +215,18 @@ impl Monitor {
     }
 
     async fn add(&self, sink: Sink) -> Result<SinkGuard, Error> {
-        let number = self.shared.actor.send(AddSink(sink)).await.map_err(|_| Kind::Closed)?;
+        let number = self.shared.next_sink.fetch_add(1, Ordering::Relaxed);
+        self.shared.actor.send(AddSink { number, sink }).await.map_err(|_| Kind::Closed)?;
         Ok(SinkGuard { monitor: self.clone(), number: Some(number) })
     }
+}
+
+fn create(path: &Path) -> Result<JournalFile, Error> {
+    let refused = |error: std::io::Error| Kind::Journal {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    Ok(JournalFile::create(path).map_err(refused)?)
 }
 
 impl Drop for Shared {
@@ -285,18 +303,33 @@ impl Watch {
     }
 }
 
-/// A recording that goes on.
+/// A recording that goes on until it is [finished](Self::finish).
 #[derive(Debug)]
-#[must_use = "nothing is recorded any more when this is dropped"]
-pub struct RecorderSink {
+#[must_use = "what was recorded is lost when this is dropped"]
+pub struct LiveRecording {
     sink: SinkGuard,
 }
 
-impl RecorderSink {
-    pub(crate) async fn records(mut self) -> Vec<Record> {
+impl LiveRecording {
+    /// Ends the recording, with all that has happened until now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the cluster has ended before.
+    pub async fn finish(mut self) -> Result<Recording, Error> {
         match self.sink.take().await {
-            Some(Sink::Records(records)) => records,
-            Some(Sink::Journal(_) | Sink::Watch(_)) | None => Vec::new(),
+            Some(Sink::Recorder(recorder)) => Ok(recorder.finish()),
+            Some(Sink::Journal(_) | Sink::Watch(_)) | None => Err(Kind::Closed.into()),
         }
+    }
+
+    /// As [`finish`](Self::finish), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish); and on an arbiter.
+    pub fn finish_blocking(self) -> Result<Recording, Error> {
+        refuse_on_arbiter("finish")?;
+        block_on(self.finish(), std::thread::park)
     }
 }

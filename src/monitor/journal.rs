@@ -21,8 +21,15 @@ impl JournalFile {
         Ok(Self { path: path.to_owned(), out, has_failed: false })
     }
 
-    /// Writes a record.
-    pub(super) fn write(&mut self, record: &Record) {
+    /// Writes records, and gives them to the system, so that they are there if this process dies.
+    pub(super) fn write_all(&mut self, records: &[Record]) {
+        for record in records {
+            self.write(record);
+        }
+        self.flush();
+    }
+
+    fn write(&mut self, record: &Record) {
         if self.has_failed {
             return;
         }
@@ -31,8 +38,7 @@ impl JournalFile {
         self.see(written);
     }
 
-    /// Gives all that was written to the system, so that it is there if this process dies.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         if !self.has_failed {
             let flushed = self.out.flush();
             self.see(flushed);

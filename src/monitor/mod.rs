@@ -29,7 +29,7 @@ mod telling;
 
 pub use blocks::Block;
 pub(crate) use handle::WeakMonitor;
-pub use handle::{Journal, LiveGraph, Monitor, RecorderSink, Update, Updates, Watch};
+pub use handle::{Journal, LiveGraph, LiveRecording, Monitor, Update, Updates, Watch};
 pub use record::{Ended, Outcome, Record};
 pub use recording::{Incident, JournalError, MemorySample, RecordedRun, Recorder, Recording, Span};
 pub use snapshot::{
