@@ -7,7 +7,7 @@
 //! Without arguments it writes a journal of a run that failed, and reads that. Prints:
 //!
 //! ```text
-//! mobula-report-example.jsonl: 1 run, 3 tasks seen, 4 incidents
+//! mobula-report-example.jsonl: 1 run, 3 tasks seen, 3 incidents
 //! run 1 failed: task 'mean' failed: division by zero
 //! mobula-report-example.html is written
 //! mobula-report-example.json is written
