@@ -43,12 +43,11 @@ const JOURNAL: &str = r#"{"t":"journal","version":1,"mobula":"0.1.0","at":0.0,"u
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let example = |ending| std::env::temp_dir().join(format!("mobula-report-example.{ending}"));
-    let journal = match arguments.next() {
-        Some(journal) => journal,
-        None => {
-            std::fs::write(example("jsonl"), JOURNAL)?;
-            example("jsonl")
-        }
+    let journal = if let Some(journal) = arguments.next() {
+        journal
+    } else {
+        std::fs::write(example("jsonl"), JOURNAL)?;
+        example("jsonl")
     };
     let report = arguments.next().unwrap_or_else(|| example("html"));
     let trace = arguments.next().unwrap_or_else(|| example("json"));
