@@ -21,6 +21,7 @@ use crate::numbers::{shown, whole};
 use crate::object;
 use crate::processes::{ProcessSettings, Program};
 use crate::run::wait_for;
+use crate::watching;
 
 /// The clusters of this process. A fork begins with none, and with the settings.
 #[derive(Default)]
@@ -203,6 +204,14 @@ pub(crate) fn explain(py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<String
     Ok(told.join("\n"))
 }
 
+/// The clusters that are there, but those without threads that work just now.
+pub(crate) fn all() -> Vec<Client> {
+    let clusters = lock();
+    let inline = clusters.inline.iter().map(Cluster::client);
+    let threads = clusters.threads.values().map(|shared| shared.cluster.client());
+    threads.chain(inline).cloned().collect()
+}
+
 /// Where tasks are called if a run does not say it.
 pub(crate) fn usual_placement(py: Python<'_>) -> Placement {
     released(py, || lock().settings.placement)
@@ -233,6 +242,7 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
         clusters.threads.insert(workers, shared);
         drop(clusters);
         drop(unused);
+        watching::show(handle.client())?;
         Ok(handle)
     });
     made.map_err(|error: mobula::Error| errors::exception(py, &error))
@@ -265,15 +275,16 @@ pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
-        if let Some(cluster) = clusters.inline.pop() {
-            return Ok(cluster);
-        }
+        let kept = clusters.inline.pop();
         clusters.is_initialized = true;
         let builder = clusters.settings.builder(None);
         drop(clusters);
-        builder.inline().start()
+        let cluster = kept.map_or_else(|| builder.inline().start(), Ok)?;
+        watching::show(cluster.client())?;
+        Ok(cluster)
     });
-    made.map(|cluster| Inline(Some(cluster))).map_err(|error| errors::exception(py, &error))
+    made.map(|cluster| Inline(Some(cluster)))
+        .map_err(|error: mobula::Error| errors::exception(py, &error))
 }
 
 impl Drop for Inline {
