@@ -75,6 +75,7 @@ pub mod graph;
 mod host;
 pub mod monitor;
 pub mod process;
+pub mod report;
 pub mod spill;
 pub mod value;
 
