@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mobula::{BoxError, Cause, Error, GraphError, Value};
-use pyo3::exceptions::{PyException, PyKeyError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -136,6 +136,8 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         "ValueLostError"
     } else if error.is_worker_lost() {
         "WorkerLostError"
+    } else if error.is_journal() {
+        return PyOSError::new_err(error.to_string());
     } else {
         "MobulaError"
     };

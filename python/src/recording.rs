@@ -3,9 +3,13 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use mobula::monitor::{Recording, RunStatus};
+use mobula::monitor::{JournalError, Recording, RunStatus};
+use mobula::report::{ReportError, write_html_file, write_trace_file};
+use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+
+use crate::interpreter::released;
 
 /// What was recorded of the clusters of this process, or read from a journal.
 #[pyclass(module = "mobula._core", name = "Recording", frozen)]
@@ -30,6 +34,18 @@ fn status(status: RunStatus) -> &'static str {
 
 #[pymethods]
 impl PyRecording {
+    /// Writes the report, one HTML file that opens offline.
+    fn report(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        released(py, || write_html_file(&self.recording, path))
+            .map_err(|error| report_error(&error))
+    }
+
+    /// Writes a trace for Perfetto and `chrome://tracing`.
+    fn trace(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        released(py, || write_trace_file(&self.recording, path))
+            .map_err(|error| report_error(&error))
+    }
+
     /// The runs, each a dictionary: number, how it ended, how many tasks ended how, how long it took.
     #[getter]
     fn runs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -68,21 +84,23 @@ fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
+fn report_error(error: &ReportError) -> PyErr {
+    PyOSError::new_err(error.to_string())
+}
+
 /// Reads a journal.
 #[pyfunction]
 pub(crate) fn read_journal(py: Python<'_>, path: PathBuf) -> PyResult<PyRecording> {
-    let recording = crate::interpreter::released(py, || Recording::read_journal(&path));
+    let recording = released(py, || Recording::read_journal(&path));
     let recording = recording.map_err(|error| journal_error(&error))?;
     Ok(PyRecording::new(recording))
 }
 
-fn journal_error(error: &mobula::monitor::JournalError) -> PyErr {
+fn journal_error(error: &JournalError) -> PyErr {
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     match io.map(std::io::Error::kind) {
-        Some(std::io::ErrorKind::NotFound) => {
-            pyo3::exceptions::PyFileNotFoundError::new_err(error.to_string())
-        }
-        Some(_) => pyo3::exceptions::PyOSError::new_err(error.to_string()),
-        None => pyo3::exceptions::PyValueError::new_err(error.to_string()),
+        Some(std::io::ErrorKind::NotFound) => PyFileNotFoundError::new_err(error.to_string()),
+        Some(_) => PyOSError::new_err(error.to_string()),
+        None => PyValueError::new_err(error.to_string()),
     }
 }

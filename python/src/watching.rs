@@ -4,9 +4,11 @@
 //! whoever wants to look is remembered, and is shown each cluster once.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mobula::monitor::{LiveRecording, Recording};
+use mobula::monitor::{Journal, LiveRecording, Recording};
 use mobula::{Client, Error};
 use pyo3::prelude::*;
 
@@ -124,6 +126,52 @@ impl Recorder {
         });
         let recording = recording.map_err(|error: Error| errors::exception(py, &error))?;
         Ok(PyRecording::new(recording))
+    }
+}
+
+/// Journals of all clusters, each in a file of its own.
+struct Journals {
+    path: PathBuf,
+    journals: PerCluster<Journal>,
+    /// How many there have been.
+    count: AtomicUsize,
+}
+
+impl Witness for Journals {
+    fn attend(&self, client: &Client) -> Result<(), Error> {
+        self.journals.add(client, || {
+            let path = match self.count.fetch_add(1, Ordering::Relaxed) {
+                0 => self.path.clone(),
+                others => numbered(&self.path, others + 1),
+            };
+            client.monitor()?.journal_blocking(path)
+        })
+    }
+}
+
+/// `journal.jsonl` becomes `journal-2.jsonl`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Begins to write journals of all clusters. What ends them is that nobody has the answer any more.
+pub(crate) fn begin_journals(path: PathBuf) -> Result<Looking, Error> {
+    let (journals, count) = (PerCluster::default(), AtomicUsize::new(0));
+    join(Arc::new(Journals { path, journals, count })).map(Looking)
+}
+
+/// Somebody who looks until this is dropped.
+pub(crate) struct Looking(u64);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        leave(self.0);
     }
 }
 
