@@ -193,6 +193,11 @@ impl Error {
         matches!(&*self.0, Kind::Closed)
     }
 
+    /// True if a journal cannot be written.
+    pub fn is_journal(&self) -> bool {
+        matches!(&*self.0, Kind::Journal { .. })
+    }
+
     /// True if a blocking call was made where it would hold up an arbiter.
     pub fn is_blocking(&self) -> bool {
         matches!(&*self.0, Kind::Blocking { .. } | Kind::Ask(AskError::WouldDeadlock { .. }))

@@ -196,6 +196,7 @@ def init(
     shared_directory: str | None = None,
     readonly: bool = False,
     log_to_driver: bool = True,
+    journal: str | None = None,
     workers_name: str = "num_cpus",
 ) -> None:
     """Set up the workers and the store; without it, the first use does."""

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
@@ -21,6 +22,7 @@ use crate::numbers::{shown, whole};
 use crate::object;
 use crate::processes::{ProcessSettings, Program};
 use crate::run::wait_for;
+use crate::watching::{self, Looking};
 
 /// The clusters of this process. A fork begins with none, and with the settings.
 #[derive(Default)]
@@ -32,6 +34,8 @@ struct Clusters {
     inline: Vec<Cluster>,
     /// True from `init` or the first use on, until `shutdown`.
     is_initialized: bool,
+    /// Those who look until `shutdown`.
+    looking: Vec<Looking>,
 }
 
 /// A cluster that several callers use.
@@ -203,6 +207,14 @@ pub(crate) fn explain(py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<String
     Ok(told.join("\n"))
 }
 
+/// The clusters that are there, but those without threads that work just now.
+pub(crate) fn all() -> Vec<Client> {
+    let clusters = lock();
+    let inline = clusters.inline.iter().map(Cluster::client);
+    let threads = clusters.threads.values().map(|shared| shared.cluster.client());
+    threads.chain(inline).cloned().collect()
+}
+
 /// Where tasks are called if a run does not say it.
 pub(crate) fn usual_placement(py: Python<'_>) -> Placement {
     released(py, || lock().settings.placement)
@@ -233,6 +245,7 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
         clusters.threads.insert(workers, shared);
         drop(clusters);
         drop(unused);
+        watching::show(handle.client())?;
         Ok(handle)
     });
     made.map_err(|error: mobula::Error| errors::exception(py, &error))
@@ -265,15 +278,16 @@ pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
-        if let Some(cluster) = clusters.inline.pop() {
-            return Ok(cluster);
-        }
+        let kept = clusters.inline.pop();
         clusters.is_initialized = true;
         let builder = clusters.settings.builder(None);
         drop(clusters);
-        builder.inline().start()
+        let cluster = kept.map_or_else(|| builder.inline().start(), Ok)?;
+        watching::show(cluster.client())?;
+        Ok(cluster)
     });
-    made.map(|cluster| Inline(Some(cluster))).map_err(|error| errors::exception(py, &error))
+    made.map(|cluster| Inline(Some(cluster)))
+        .map_err(|error: mobula::Error| errors::exception(py, &error))
 }
 
 impl Drop for Inline {
@@ -288,7 +302,7 @@ impl Drop for Inline {
 
 /// Sets up the workers and the store; without it, the first use does. See `mobula.init`.
 #[pyfunction]
-#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, workers_name="num_cpus"))]
+#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, journal=None, workers_name="num_cpus"))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn init(
     py: Python<'_>,
@@ -301,6 +315,7 @@ pub(crate) fn init(
     shared_directory: Option<String>,
     readonly: bool,
     log_to_driver: bool,
+    journal: Option<PathBuf>,
     workers_name: &str,
 ) -> PyResult<()> {
     if asks::is_child() {
@@ -329,7 +344,18 @@ pub(crate) fn init(
     });
     let old = old.map_err(PyRuntimeError::new_err)?;
     // Workers that cannot be had show now, and then the settings do not hold.
-    threads(py, None).map(drop).inspect_err(|_| lock().settings = old)
+    threads(py, None).map(drop).inspect_err(|_| lock().settings = old)?;
+    if let Some(path) = journal {
+        let looking = released(py, || watching::begin_journals(path));
+        match looking {
+            Ok(looking) => released(py, || lock().looking.push(looking)),
+            Err(error) => {
+                shutdown(py)?;
+                return Err(errors::exception(py, &error));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// True if there are workers.
@@ -349,7 +375,7 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
         let inline = std::mem::take(&mut clusters.inline);
         clusters.settings = Settings::default();
         clusters.is_initialized = false;
-        (threads, inline)
+        (threads, inline, std::mem::take(&mut clusters.looking))
     });
     if clusters.0.is_empty() && clusters.1.is_empty() {
         return Ok(());

@@ -32,6 +32,7 @@ mod pickle;
 mod processes;
 mod promise;
 mod queue;
+mod recording;
 mod referent;
 mod remote;
 mod request;
@@ -41,6 +42,7 @@ mod task;
 mod tokens;
 mod vocabulary;
 mod waiting;
+mod watching;
 
 #[pyo3::pymodule]
 mod _core {
@@ -74,6 +76,8 @@ mod _core {
     #[pymodule_export]
     use crate::persist::{Persisted, persist, revive_persisted};
     #[pymodule_export]
+    use crate::recording::{PyRecording, read_journal};
+    #[pymodule_export]
     use crate::remote::submit;
     #[pymodule_export]
     use crate::request::Request;
@@ -87,4 +91,6 @@ mod _core {
     use crate::vocabulary::Vocabulary;
     #[pymodule_export]
     use crate::waiting::{get, get_now, put, wait};
+    #[pymodule_export]
+    use crate::watching::{Recorder, snapshots};
 }

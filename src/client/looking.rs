@@ -1,6 +1,6 @@
 //! What a client can ask of a cluster as a whole: what the store holds, how the workers are, and who looks.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::Client;
 use super::calls::refuse_on_arbiter;
@@ -10,6 +10,11 @@ use crate::error::{Error, Kind};
 use crate::monitor::{Monitor, Sources};
 
 impl Client {
+    /// True if both are clients of one cluster.
+    pub fn is_of_same_cluster(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// What the store holds.
     ///
     /// # Errors

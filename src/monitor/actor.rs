@@ -57,8 +57,8 @@ struct Subscriber {
 pub(super) enum Sink {
     /// A file.
     Journal(JournalFile),
-    /// Memory.
-    Recorder(Box<Recorder>),
+    /// Memory, which outlives the cluster.
+    Recorder(Arc<Mutex<Recorder>>),
     /// Whoever wants each snapshot: something that draws.
     Watch(Box<dyn FnMut(&Snapshot) + Send>),
 }
@@ -167,6 +167,7 @@ impl MonitorActor {
                     file.write_all(&records);
                 }
                 Sink::Recorder(recorder) => {
+                    let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
                     for record in &records {
                         recorder.add(record.clone());
                     }
@@ -273,6 +274,7 @@ impl Handler<AddSink> for MonitorActor {
                 file.write_all(&records);
             }
             Sink::Recorder(recorder) => {
+                let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
                 for record in records {
                     recorder.add(record);
                 }

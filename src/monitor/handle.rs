@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use futures::Stream;
@@ -14,7 +14,7 @@ use super::actor::{
 };
 use super::blocks::Block;
 use super::journal::JournalFile;
-use super::recording::{RecordedRun, Recording};
+use super::recording::{RecordedRun, Recorder, Recording};
 use super::snapshot::Snapshot;
 use super::sources::Sources;
 use crate::actors::{StateRef, block_on, is_arbiter_thread};
@@ -189,7 +189,9 @@ impl Monitor {
     /// # Ok::<(), mobula::Error>(())
     /// ```
     pub async fn record(&self) -> Result<LiveRecording, Error> {
-        Ok(LiveRecording { sink: self.add(Sink::Recorder(Box::default())).await? })
+        let recorder = Arc::new(Mutex::new(Recorder::default()));
+        let sink = self.add(Sink::Recorder(Arc::clone(&recorder))).await?;
+        Ok(LiveRecording { sink, recorder })
     }
 
     /// As [`record`](Self::record), and waits on this thread.
@@ -303,33 +305,30 @@ impl Watch {
     }
 }
 
-/// A recording that goes on until it is [finished](Self::finish).
+/// A recording that goes on until it is [finished](Self::finish), or until its cluster ends.
 #[derive(Debug)]
 #[must_use = "what was recorded is lost when this is dropped"]
 pub struct LiveRecording {
     sink: SinkGuard,
+    recorder: Arc<Mutex<Recorder>>,
 }
 
 impl LiveRecording {
     /// Ends the recording, with all that has happened until now.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended before.
-    pub async fn finish(mut self) -> Result<Recording, Error> {
-        match self.sink.take().await {
-            Some(Sink::Recorder(recorder)) => Ok(recorder.finish()),
-            Some(Sink::Journal(_) | Sink::Watch(_)) | None => Err(Kind::Closed.into()),
-        }
+    pub async fn finish(mut self) -> Recording {
+        // If nobody is there to answer, the cluster has ended, and all of it was recorded.
+        drop(self.sink.take().await);
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *recorder).finish()
     }
 
     /// As [`finish`](Self::finish), and waits on this thread.
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish); and on an arbiter.
+    /// [`Error`] on an arbiter.
     pub fn finish_blocking(self) -> Result<Recording, Error> {
         refuse_on_arbiter("finish")?;
-        block_on(self.finish(), std::thread::park)
+        Ok(block_on(self.finish(), std::thread::park))
     }
 }

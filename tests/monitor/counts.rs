@@ -9,7 +9,7 @@ use mobula::{CallbackBuilder, Cluster, Graph, Key, OnError, Plan, Value, graph};
 use tokio::sync::oneshot;
 
 use crate::gate::gate;
-use crate::watchdog::{until, watched};
+use crate::watchdog::{alone, until, watched};
 
 fn inc(x: i64) -> i64 {
     x + 1
@@ -248,7 +248,7 @@ fn messages_to_state_actors_are_counted() {
 
 #[test]
 fn memory_and_moves_to_disk_are_seen() {
-    watched(|| {
+    alone(|| {
         let cluster = Cluster::builder().workers(1).memory_limit(40 << 20).start().unwrap();
         let monitor = cluster.monitor().unwrap();
         let refs: Vec<_> =

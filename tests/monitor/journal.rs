@@ -14,7 +14,7 @@ fn inc(x: i64) -> i64 {
 }
 
 fn read(path: &Path) -> Vec<Record> {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("the journal is there");
     text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 

@@ -4,6 +4,7 @@
 //! builds it, `journal.rs` reads the records of a file.
 
 mod journal;
+mod merge;
 mod recorder;
 #[cfg(test)]
 mod tests;
