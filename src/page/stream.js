@@ -74,7 +74,7 @@
         button("Zoom out", "−", () => this.zoom(2)),
         button("Earlier", "◂", () => this.pan(-0.25)),
         button("Later", "▸", () => this.pan(0.25)),
-        button("Show everything", "All", () => this.showAll()),
+        button("Show all tasks", "All", () => this.showAll()),
         this.liveButton,
         this.range,
       );

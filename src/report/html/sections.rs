@@ -141,7 +141,7 @@ pub(super) fn table<W: Write>(
 ) -> io::Result<()> {
     write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}\">\n\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{name}\">\n\
          <table class=\"sortable\">\n<caption class=\"unseen\">{name}</caption>\n<thead><tr>"
     )?;
     for (place, (column, kind)) in columns.iter().enumerate() {

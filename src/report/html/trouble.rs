@@ -129,7 +129,7 @@ pub(super) fn incidents(
     let open = if rows.len() <= 20 { " open" } else { "" };
     writeln!(out, "<details{open}><summary>{}</summary>", counted(rows.len() as u64, "incident"))?;
     let columns =
-        [("At", "number"), ("What", "text"), ("About", "text"), ("Run", "number"), ("", "text")];
+        [("At", "number"), ("What", "text"), ("About", "text"), ("Run", "number"), ("How", "text")];
     table(out, "Incidents", &columns, |out| {
         for incident in rows.iter().take(ROWS) {
             let at = incident.at.saturating_sub(recording.began);
