@@ -5,7 +5,9 @@
 //! cargo run --release --example report -- journal.jsonl report.html trace.json
 //! ```
 //!
-//! Without arguments it writes the journal of a run that fails, and reads that. Prints:
+//! Without arguments it writes the journal of a run that fails, and reads that.
+//!
+//! Prints, with other times:
 //!
 //! ```text
 //! the run failed: task 'mean' failed: there is nothing to take the mean of
