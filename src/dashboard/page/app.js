@@ -1,6 +1,6 @@
 // The dashboard: takes what the cluster tells and hands it to the panels, at most four times a second.
 
-import { Figures, Palette, counted, find, format, setText } from "./elements.js";
+import { Figures, Palette, counted, find, format, rate, setText } from "./elements.js";
 import { Errors } from "./errors.js";
 import { Flow } from "./flow.js";
 import { Graph } from "./graph.js";
@@ -8,7 +8,7 @@ import { Connection } from "./live.js";
 import { Lookup } from "./lookup.js";
 import { Memory, Pace } from "./memory.js";
 import { Notices } from "./notices.js";
-import { Runs, rate } from "./runs.js";
+import { Runs } from "./runs.js";
 import { States, Workers } from "./workers.js";
 
 /** How far apart two changes of the page are at least, in milliseconds. */
@@ -106,6 +106,7 @@ function head({ version, pid, at, totals: sums, runs: list }, perSecond, busy, a
   totals.set("tasks", sums.tasks, format.count(sums.tasks), counted(sums.retried, "retry", "retries"));
   totals.set("cached", sums.cached, format.count(sums.cached), "answered by callbacks");
   totals.set("failed", sums.failed, format.count(sums.failed), sums.failed === 0 ? "none for good" : "for good");
+  find("totals").querySelector("[data-total=failed]").dataset.bad = sums.failed > 0;
   const going = list.filter((run) => run.status === "running").length;
   const ends = [[going, "running"], [sums.runs_done, "done"], [sums.runs_failed, "failed"], [sums.runs_cancelled, "cancelled"]];
   const words = ends.filter(([count]) => count > 0).map(([count, word]) => `${format.count(count)} ${word}`);

@@ -25,6 +25,11 @@ export function show(element, isVisible) {
   if (element.hidden === isVisible) element.hidden = !isVisible;
 }
 
+/** So many in a second. */
+export function rate(value) {
+  return value >= 100 ? format.count(value) : format.short(value);
+}
+
 /** "1 task", "2 tasks", "1 retry", "2 retries". */
 export function counted(count, one, more = `${one}s`) {
   return `${format.count(count)} ${count === 1 ? one : more}`;

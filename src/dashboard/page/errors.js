@@ -2,9 +2,14 @@
 
 import { Keyed, counted, find, format, make, setAttribute, setText, show } from "./elements.js";
 
+/** So many are shown at first, and so many at most. */
+const FEW = 6;
 const MOST = 50;
 
 export class Errors {
+  #showsAll = false;
+  #last = null;
+
   constructor(lookUp) {
     this.list = find("errors-list");
     this.empty = this.list.firstElementChild;
@@ -12,15 +17,27 @@ export class Errors {
     this.list.append(container);
     this.keyed = new Keyed(container, { key: ({ place }) => place, make: (error) => entry(error, lookUp) });
     this.more = find("errors-more");
+    this.rest = make("span", { class: "note" });
+    this.button = make("button", { type: "button", "aria-expanded": "false" });
+    this.button.addEventListener("click", () => {
+      this.#showsAll = !this.#showsAll;
+      this.update(this.#last);
+    });
+    this.more.append(this.button, this.rest);
   }
 
-  update({ at, errors, totals }) {
+  update(snapshot) {
+    this.#last = snapshot;
+    const { at, errors, totals } = snapshot;
     const all = named(errors).reverse();
-    this.keyed.update(all.slice(0, MOST).map((error) => ({ ...error, now: at })));
+    this.keyed.update(all.slice(0, this.#showsAll ? MOST : FEW).map((error) => ({ ...error, now: at })));
     show(this.empty, all.length === 0);
-    const left = Math.max(totals.failed + totals.retried, all.length) - Math.min(all.length, MOST);
-    show(this.more, all.length > 0 && left > 0);
-    setText(this.more, left > 0 ? `and ${format.count(left)} more` : "");
+    show(this.more, all.length > FEW);
+    const known = Math.min(all.length, MOST);
+    setText(this.button, this.#showsAll ? "Show fewer" : `Show ${format.count(known - FEW)} more`);
+    setAttribute(this.button, "aria-expanded", this.#showsAll);
+    const left = Math.max(totals.failed + totals.retried, all.length) - known;
+    setText(this.rest, left > 0 ? ` and ${format.count(left)} from before` : "");
     const words = [`${format.count(totals.failed)} failed for good`, `${format.count(totals.retried)} tried again`];
     setText(find("errors-note"), all.length ? words.join(", ") : "");
   }

@@ -24,8 +24,11 @@ export class Flow {
   #heldCount = 0;
   #seen = new Map();
   #open = new Map();
+  /** By row: when the last of its tasks ended. */
+  #ends = [];
   #highlighted = null;
   #at = 0;
+  #first = 0;
   #count = 0;
 
   constructor(palette) {
@@ -49,6 +52,7 @@ export class Flow {
     if (snapshot.workers.length === 0 && !this.#stream) return;
     const known = this.#rows.size;
     for (const { id } of snapshot.workers) if (!this.#rows.has(id)) this.#rows.set(id, this.#rows.size);
+    if (!this.#stream) this.#first = this.#at;
     this.#stream ??= this.#start();
     if (this.#rows.size !== known) this.#stream.update({ workers: [...this.#rows.keys()] });
     this.#stream.update({ prefixes: this.palette.names });
@@ -56,7 +60,8 @@ export class Flow {
     if (isLive) {
       this.#flush();
       // At first there is less to be seen than there is room for.
-      if (this.#at < WINDOW + 1) this.#stream.follow(Math.min(WINDOW, Math.max(this.#at, 3)));
+      const shown = this.#at - this.#first;
+      if (shown < WINDOW + 2) this.#stream.follow(Math.min(WINDOW, Math.max(shown, 4)));
       this.#stream.running(this.#running(snapshot.workers));
       this.#stream.advance(this.#at);
     }
@@ -94,6 +99,7 @@ export class Flow {
       this.#seen.set(prefix[i], this.#at);
       tasks[i] = this.#next + i;
       this.#count += columns.tasks[i];
+      if (!(columns.to[i] <= this.#ends[row])) this.#ends[row] = columns.to[i];
     }
     show(find("stream-empty"), this.#count === 0);
     this.#named.push({ first: this.#next, run: columns.run, tasks: columns.tasks, key: columns.key });
@@ -139,8 +145,9 @@ export class Flow {
       const old = this.#open.get(id);
       const one = old?.task === task && old.run === run ? old : { task, run, from: this.#at };
       open.set(id, one);
-      spans.from.push(one.from);
-      spans.worker.push(this.#rows.get(id));
+      const row = this.#rows.get(id);
+      spans.from.push(Math.max(one.from, this.#ends[row] ?? 0));
+      spans.worker.push(row);
       spans.prefix.push(this.#prefixOf(task, run));
       spans.tasks.push(task);
     }

@@ -71,6 +71,7 @@ export class Graph {
       if (act) this.#zoom(act);
       else if (event.key === "0") this.#fit(LEAST);
     });
+    this.scroll.append(make("p", { class: "empty" }, "The graph is drawn as soon as it is known."));
     this.body = make("div", { hidden: true }, tools, this.scroll, this.legend);
     find("graph-body").append(this.body);
   }

@@ -1,20 +1,19 @@
 // What memory is taken, and how many tasks end in a second: the last minutes, and the numbers of now.
 
-import { Figures, find, format, make, setAttribute, setText } from "./elements.js";
-import { rate } from "./runs.js";
+import { Figures, find, format, make, rate, setAttribute, setText } from "./elements.js";
 
 /** So much time is shown, in seconds. */
 const WINDOW = 180;
 const { TimeChart } = globalThis.MobulaCharts;
 
-/** At first there is less to be seen than there is room for. */
-function follow(chart, at) {
-  chart.follow(Math.min(WINDOW, Math.max(at, 5)));
+/** Shows what there is since we look, until there is more than there is room for. */
+function follow(chart, first, at) {
+  chart.follow(Math.min(WINDOW, Math.max(at - first, 5)));
 }
 
 export class Memory {
   #chart = null;
-  #limit = undefined;
+  #first = 0;
 
   constructor() {
     this.figures = new Figures(find("memory-figures"), "data-memory", [
@@ -30,6 +29,7 @@ export class Memory {
   }
 
   update({ at, memory }) {
+    if (!this.#chart) this.#first = at;
     this.#chart ??= new TimeChart(find("memory-drawing"), {
       label: "Memory over time",
       series: [
@@ -42,7 +42,7 @@ export class Memory {
     });
     const resident = memory.resident + memory.resident_workers;
     this.#chart.append({ at: [at], values: [[memory.bytes], [memory.spilled_bytes], [resident]] });
-    follow(this.#chart, at);
+    follow(this.#chart, this.#first, at);
     const { figures } = this;
     figures.set("bytes", memory.bytes, format.bytes(memory.bytes), values(memory.values));
     const share = memory.limit ? memory.bytes / memory.limit : 0;
@@ -73,9 +73,11 @@ function values(count) {
 
 export class Pace {
   #chart = null;
+  #first = 0;
   #old = null;
 
   update({ at, totals, runs }) {
+    if (!this.#chart) this.#first = at;
     this.#chart ??= new TimeChart(find("pace-drawing"), {
       label: "Tasks that end in a second",
       series: [{ name: "tasks per second", colour: 2, area: true }],
@@ -92,7 +94,7 @@ export class Pace {
       this.#old = { at, ended };
       this.#chart.append({ at: [at], values: [[Math.max(now, measured, 0)]] });
     }
-    follow(this.#chart, at);
+    follow(this.#chart, this.#first, at);
     setText(find("pace-note"), now > 0 ? `now ${rate(now)}` : "");
     return now;
   }

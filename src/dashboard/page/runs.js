@@ -1,13 +1,18 @@
 // The runs, the last one first: how far each is, how fast, how it ended, and the same by key prefix.
 
 import { Bar, Numbers, ended, shareText } from "./counts.js";
-import { Keyed, counted, find, format, make, setAttribute, setNumber, setText, show } from "./elements.js";
+import { Keyed, counted, find, format, make, rate, setAttribute, setNumber, setText, show } from "./elements.js";
 
 /** So many runs are shown at first. */
 const FEW = 5;
 const PREFIXES = 50;
-/** A run that goes on for so long unfolds its prefixes, in seconds. */
+/** A run that goes on for so long, in seconds, unfolds its prefixes if there are no more than so many. */
 const LONG = 1.5;
+const UNFOLDED = 12;
+/** Only so many of the last runs do so. */
+const UNFOLDING = 2;
+/** Prefixes that nobody sees are written less often, in milliseconds. */
+const FOLDED_APART = 1000;
 
 const ENDINGS = { done: "done", failed: "failed", cancelled: "cancelled", running: "running" };
 
@@ -37,7 +42,7 @@ export class Runs {
     const running = runs.filter((run) => run.status === "running").length;
     // Those that go on are always shown.
     const shown = this.#showsAll ? runs : runs.filter((run, place) => place < FEW || run.status === "running");
-    this.keyed.update(shown.map((run) => ({ ...run, at: snapshot.at })));
+    this.keyed.update(shown.map((run, place) => ({ ...run, at: snapshot.at, mayUnfold: place < UNFOLDING })));
     show(this.empty, runs.length === 0);
     const all = runs.length > FEW && snapshot.totals.runs > runs.length ? `, ${format.count(snapshot.totals.runs)} in all` : "";
     setText(find("runs-note"), runs.length ? `${counted(running, "run")} ${running === 1 ? "goes" : "go"} on${all}` : "");
@@ -52,6 +57,9 @@ class RunCard {
   #signature = "";
   #wasToggled = false;
   #opensItself = false;
+  /** Not those of many runs at one time. */
+  #prefixesAt = performance.now() - Math.random() * FOLDED_APART;
+  #shown = null;
 
   constructor({ id }, palette) {
     const title = `run-${id}-title`;
@@ -72,6 +80,7 @@ class RunCard {
     this.summary.addEventListener("click", () => {
       this.#wasToggled = true;
     });
+    this.details.addEventListener("toggle", () => this.details.open && this.#updatePrefixes());
     this.element = make(
       "article",
       { class: "run", "data-run": id, "aria-labelledby": title },
@@ -104,18 +113,25 @@ class RunCard {
     show(this.error, Boolean(run.error));
     setText(this.error, run.error ?? "");
     setText(this.summary, counted(run.prefixes.length, "key prefix", "key prefixes"));
-    this.prefixes.update(run.prefixes.slice(0, PREFIXES).map((prefix, place) => ({ ...prefix, place })));
+    this.#shown = run.prefixes;
+    if (this.details.open || run.status !== "running" || performance.now() - this.#prefixesAt > FOLDED_APART) this.#updatePrefixes();
     const left = run.prefixes.length - PREFIXES;
     show(this.more, left > 0);
     setText(this.more, left > 0 ? `and ${format.count(left)} more` : "");
     show(this.details, run.prefixes.length > 0);
   }
 
+  #updatePrefixes() {
+    this.#prefixesAt = performance.now();
+    this.prefixes.update(this.#shown.slice(0, PREFIXES).map((prefix, place) => ({ ...prefix, place })));
+  }
+
   /** Shows the prefixes of a run that takes a while, unless somebody has folded them. */
   #unfold(run) {
     if (this.#wasToggled) return;
-    const opens = run.status === "running" && run.at - run.began > LONG;
-    if (opens && !this.#opensItself) {
+    const isLong = run.status === "running" && run.at - run.began > LONG;
+    const isFew = run.prefixes.length > 1 && run.prefixes.length <= UNFOLDED;
+    if (isLong && isFew && run.mayUnfold && !this.#opensItself) {
       this.#opensItself = true;
       this.details.open = true;
     } else if (run.status !== "running" && this.#opensItself && this.details.open && !this.details.matches(":focus-within")) {
@@ -135,10 +151,6 @@ function pace(run) {
 function ending(run) {
   const took = format.seconds((run.ended ?? run.at) - run.began);
   return run.status === "done" ? `in ${took}` : `after ${took}`;
-}
-
-export function rate(value) {
-  return value >= 100 ? format.count(value) : format.short(value);
 }
 
 /** A time that is a guess: whole seconds. */
