@@ -87,6 +87,8 @@ function work() {
 }
 
 function render(snapshot) {
+  // Colours are given out in the order in which prefixes come.
+  for (const run of snapshot.runs) for (const { name } of run.prefixes) palette.place(name);
   runs.update(snapshot);
   flow.snapshot(snapshot);
   errors.update(snapshot);

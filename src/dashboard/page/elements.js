@@ -88,8 +88,9 @@ export class Figures {
 
   constructor(list, attribute, terms) {
     for (const [name, term] of terms) {
-      const number = make("span", { [attribute]: name });
-      const small = make("small");
+      // They take their room before they are known.
+      const number = make("span", { [attribute]: name }, "–");
+      const small = make("small", {}, "\u00a0");
       list.append(make("div", {}, make("dt", {}, term), make("dd", {}, number, small)));
       this.#entries.set(name, { number, small });
     }

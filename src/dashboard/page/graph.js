@@ -5,8 +5,9 @@ import { Refusal, ask } from "./live.js";
 
 const STATES = ["waiting", "running", "done", "cached", "failed", "skipped", "unneeded"];
 const NAMES = ["waiting", "running", "done", "cached", "failed", "skipped", "not needed"];
-/** How far apart two questions are at least, in milliseconds. */
+/** How far apart two questions for states and for graphs are at least, in milliseconds. */
 const APART = 1000;
+const GRAPHS_APART = 2000;
 const [LEAST, MOST] = [0.05, 4];
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
@@ -87,13 +88,27 @@ export class Graph {
     const last = held?.status === "running" ? held : runs.find((run) => !this.#refused.has(run.id));
     const run = this.#chosen === null ? last : known(this.#chosen);
     if (!run) {
-      if (runs.length > 0) setText(this.note, "The graph of this run is not known any more.");
+      if (runs.length > 0) this.#forget();
       return;
     }
     if (this.#graph?.run === run.id && this.#graph.grouped) this.#colourGroups(run);
-    if (!this.#isSeen || document.hidden || this.#isAsking || performance.now() - this.#asked < APART) return;
-    if (this.#graph?.run !== run.id) this.#load(run);
-    else if (!this.#graph.grouped && this.#finished !== run.id) this.#refresh(run);
+    if (!this.#isSeen || document.hidden || this.#isAsking) return;
+    const since = performance.now() - this.#asked;
+    if (this.#graph?.run !== run.id) {
+      if (since > GRAPHS_APART) this.#load(run);
+    } else if (!this.#graph.grouped && this.#finished !== run.id && since > APART) {
+      this.#refresh(run);
+    }
+  }
+
+  /** Says why nothing is drawn. */
+  #forget() {
+    setText(this.note, "");
+    if (this.#graph === null && this.scroll.dataset.isForgotten) return;
+    this.#graph = null;
+    this.#nodes = [];
+    this.scroll.dataset.isForgotten = "true";
+    this.scroll.replaceChildren(make("p", { class: "empty" }, "The graph of this run is not known any more."));
   }
 
   #fillSelect(runs) {
@@ -114,7 +129,6 @@ export class Graph {
     } catch (error) {
       if (error instanceof Refusal) {
         this.#refused.add(run.id);
-        setText(this.note, error.message);
       } else if (!(error instanceof TypeError)) {
         throw error;
       }
@@ -140,6 +154,7 @@ export class Graph {
     const isFirst = this.#graph === null;
     const { width, height } = graph;
     this.#graph = graph;
+    delete this.scroll.dataset.isForgotten;
     this.svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, class: graph.grouped ? "grouped" : "single", role: "img" });
     const marker = drawn("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" });
     marker.append(drawn("path", { d: "M0 0L8 4L0 8Z", class: "head" }));
@@ -213,6 +228,15 @@ function route(points) {
   return way;
 }
 
+/** A label that fits. Keys of one prefix differ at their end, so that is kept. */
+function shortened(label, width) {
+  // Letters are about 6.65 wide.
+  const room = Math.max(4, Math.floor(width / 6.65));
+  if (label.length <= room) return label;
+  const tail = Math.floor(room * 0.45);
+  return `${label.slice(0, room - 1 - tail)}…${label.slice(-tail)}`;
+}
+
 class Node {
   #state = -1;
 
@@ -231,9 +255,7 @@ class Node {
     const mark = drawn("rect", { x: left + 4, y: top + 4, width: 4, height: h - 8, rx: 2 });
     mark.style.fill = `var(--prefix-${palette.place(prefix) % 12})`;
     const text = drawn("text", { x: x + 4, y });
-    // Letters are about 6.4 wide.
-    const room = Math.max(3, Math.floor((w - 18) / 6.4));
-    text.textContent = label.length > room ? `${label.slice(0, room - 1)}…` : label;
+    text.textContent = shortened(label, w - 16);
     this.element.append(mark, text);
     this.become(state);
   }
