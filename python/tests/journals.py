@@ -135,11 +135,14 @@ def pipeline(tasks, workers=8, *, fail=False, seed=1, short=1):
         size = (4_000_000, 4_200_000, 800_000, 64, 64, 0)[stage] + numbers.below(60_000)
         journal.end(1, task, worker, took, size)
         done += 1
-        live = max(0, live + size - numbers.below(3_600_000))
+        live = max(0, live + size - numbers.below(3_900_000))
         if live > 1 << 29 and numbers.below(8) == 0:
             live -= 40_000_000
             spilled += 40_000_000
             journal.add("spilled", at=journal.seconds(), run=1, key=keys[task], bytes=40_000_000)
+        if spilled and numbers.below(40) == 0:
+            spilled -= 40_000_000
+            journal.add("restored", at=journal.seconds(), run=1, key=keys[task], bytes=40_000_000)
         if task % max(1, tasks // 400) == 0:
             journal.memory(live, spilled, live + 380_000_000 + numbers.below(9_000_000))
     hooks = [

@@ -30,13 +30,14 @@
     if (size < 0.9995e-6) return `${short(value * 1e9)} ns`;
     if (size < 0.9995e-3) return `${short(value * 1e6)} µs`;
     if (size < 0.9995) return `${short(value * 1e3)} ms`;
-    if (size < 119.5) return `${short(value)} s`;
+    if (size < 59.95) return `${short(value)} s`;
+    const sign = value < 0 ? "-" : "";
     const whole = Math.round(size);
-    const sign = value < 0 ? "−" : "";
-    const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
-    const rest = String(whole % 60).padStart(2, "0");
-    if (hours === 0) return `${sign}${minutes} min ${rest} s`;
-    return `${sign}${hours} h ${String(minutes).padStart(2, "0")} min`;
+    const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(whole / unit));
+    const two = (number) => String(number).padStart(2, "0");
+    if (hours === 0) return `${sign}${minutes} m ${two(whole % 60)} s`;
+    if (days === 0) return `${sign}${hours} h ${two(minutes % 60)} m`;
+    return `${sign}${days} d ${two(hours % 24)} h`;
   }
 
   const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });

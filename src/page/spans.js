@@ -127,12 +127,13 @@
 
   /**
    * Sums up a row by pixel column: `time[column * classes + class]` is how much of the column (from 0 to 1) spans of
-   * that class take, `failed[column]` is 1 where one failed. A span that is at least `wide` columns wide is handed to
-   * `each(from, to, class, failed)` instead, with its two ends in columns.
+   * that class take, `starts[column]` how many begin there, `failed[column]` is 1 where one failed. A span that is at
+   * least `wide` columns wide is handed to `each(from, to, class, failed)` instead, with its two ends in columns.
    */
-  function bin(pieces, { low, high, columns, classOf, classes, wide, time, failed, each }) {
+  function bin(pieces, { low, high, columns, classOf, classes, wide, time, starts, failed, each }) {
     const scale = columns / (high - low);
     time.fill(0, 0, columns * classes);
+    starts.fill(0, 0, columns);
     failed.fill(0, 0, columns);
     for (const piece of pieces) {
       if (piece.high <= low || piece.low >= high) continue;
@@ -150,6 +151,7 @@
         if (end > columns) end = columns;
         const first = start | 0;
         const last = end | 0;
+        if (first < columns) starts[first] += 1;
         if (bad[i] === 1) failed[Math.min(first, columns - 1)] = 1;
         if (first === last) {
           // What takes no time at all must be seen, too.

@@ -12,6 +12,8 @@
   const CLASSES = PREFIXES + 1;
   /** From this width on, in device pixels, a span is a rectangle of its own. */
   const WIDE = 3;
+  /** From so many spans in a column of pixels on, the colours are stacked. */
+  const MANY = 4;
 
   /** Where things lie on a canvas of this size. */
   function layout(width, height, workers) {
@@ -30,8 +32,7 @@
 
   class Painter {
     #raster = document.createElement("canvas");
-    #time = new Float32Array(0);
-    #failed = new Uint8Array(0);
+    #sums = sums(0);
 
     /** Draws a scene: `{ plot, view, spans, open, latest, workers, classOf, marked }`. */
     draw(context, scene, colours, ratio) {
@@ -46,52 +47,72 @@
 
     #rows(context, { plot, view, spans, classOf }, colours, ratio) {
       const columns = Math.max(1, Math.round(plot.width * ratio));
-      if (this.#time.length < columns * CLASSES) {
-        this.#time = new Float32Array(columns * CLASSES);
-        this.#failed = new Uint8Array(columns);
-      }
-      const image = context.createImageData(columns, plot.rows);
+      const lines = Math.max(1, Math.round(plot.bar * ratio));
+      if (this.#sums.starts.length < columns) this.#sums = sums(columns);
+      const image = context.createImageData(columns, lines * plot.rows);
       const palette = Uint32Array.from([...colours.prefixes, colours.soft], pixel);
+      palette[PREFIXES] = (palette[PREFIXES] & 0xffffff) | 0x40000000;
       const [wide, spots] = [[], []];
       for (let row = 0; row < plot.rows; row += 1) {
         const each = (start, end, kind, failed) => wide.push({ row, start, end, kind, failed });
-        const sums = { time: this.#time, failed: this.#failed };
-        bin(spans.rows[row] ?? [], { ...view, ...sums, columns, classOf, classes: CLASSES, wide: WIDE, each });
-        const line = new Uint32Array(image.data.buffer, row * columns * 4, columns);
-        fill(line, this.#time, palette);
+        bin(spans.rows[row] ?? [], { ...view, ...this.#sums, columns, classOf, classes: CLASSES, wide: WIDE, each });
+        const bytes = columns * lines * 4;
+        fill(new Uint32Array(image.data.buffer, row * bytes, columns * lines), columns, lines, this.#sums, palette);
         for (let column = 0; column < columns; column += 1) {
-          if (this.#failed[column] === 1) spots.push({ row, start: column - 1, end: column + 2, failed: 1 });
+          if (this.#sums.failed[column] === 1) spots.push({ row, start: column - 1, end: column + 2, failed: 1 });
         }
       }
-      this.#raster.width = columns;
-      this.#raster.height = plot.rows;
+      this.#raster.width = image.width;
+      this.#raster.height = image.height;
       this.#raster.getContext("2d").putImageData(image, 0, 0);
       context.imageSmoothingEnabled = false;
       for (let row = 0; row < plot.rows; row += 1) {
-        context.drawImage(this.#raster, 0, row, columns, 1, plot.left, row * plot.row, plot.width, plot.bar);
+        const from = [0, row * lines, columns, lines];
+        context.drawImage(this.#raster, ...from, plot.left, row * plot.row, plot.width, plot.bar);
       }
       rectangles(context, plot, wide, spots, colours, ratio);
     }
   }
 
-  /** Gives each pixel of a line the colour of the class that takes most of it. */
-  function fill(line, time, palette) {
-    for (let column = 0; column < line.length; column += 1) {
-      let best = 0;
-      let most = 0;
-      let sum = 0;
+  function sums(columns) {
+    const time = new Float32Array(columns * CLASSES);
+    return { time, starts: new Uint32Array(columns), failed: new Uint8Array(columns) };
+  }
+
+  /**
+   * Fills the columns of a row of pixels. A column in which few spans begin has the colour of the class that takes most
+   * of it. Where there are many, one colour would hide all others: there they lie on each other, each as high as its
+   * share of the time, and above them what the worker was idle.
+   */
+  function fill(pixels, columns, lines, { time, starts }, palette) {
+    for (let column = 0; column < columns; column += 1) {
+      const at = column * CLASSES;
+      let [best, sum] = [0, 0];
       for (let kind = 0; kind < CLASSES; kind += 1) {
-        const share = time[column * CLASSES + kind];
-        sum += share;
-        if (share > most) {
-          most = share;
-          best = kind;
-        }
+        sum += time[at + kind];
+        if (time[at + kind] > time[at + best]) best = kind;
       }
       if (sum === 0) continue;
-      // Faint where the worker was idle for most of the column, but never too faint to be seen.
-      const alpha = Math.round(255 * Math.min(1, 0.3 + 0.7 * sum));
-      line[column] = ((palette[best] & 0xffffff) | ((best === PREFIXES ? alpha >> 2 : alpha) << 24)) >>> 0;
+      if (starts[column] < MANY) {
+        // Faint where the worker was idle for most of the column, but never too faint to be seen.
+        const alpha = Math.round((palette[best] >>> 24) * Math.min(1, 0.3 + 0.7 * sum));
+        const colour = ((palette[best] & 0xffffff) | (alpha << 24)) >>> 0;
+        for (let line = 0; line < lines; line += 1) pixels[line * columns + column] = colour;
+        continue;
+      }
+      // Spans that lie in each other take more than there is.
+      const scale = lines / Math.max(sum, 1);
+      let height = 0;
+      let line = lines;
+      for (let kind = 0; kind < CLASSES; kind += 1) {
+        height += time[at + kind] * scale;
+        const end = lines - Math.round(height);
+        while (line > end) {
+          line -= 1;
+          pixels[line * columns + column] = palette[kind];
+        }
+      }
+      if (line === lines) pixels[(lines - 1) * columns + column] = palette[best];
     }
   }
 

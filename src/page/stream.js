@@ -39,7 +39,7 @@
     #cursor = null;
     #hovered = null;
     #moving = 0;
-    #labelled = 0;
+    #labelled = -Infinity;
     #plot = layout(480, 80, 1);
     #painter = new Painter();
 
@@ -74,7 +74,7 @@
         button("Zoom out", "−", () => this.zoom(2)),
         button("Earlier", "◂", () => this.pan(-0.25)),
         button("Later", "▸", () => this.pan(0.25)),
-        button("Show everything", "All", () => this.showAll()),
+        button("Show all tasks", "All", () => this.showAll()),
         this.liveButton,
         this.range,
       );
@@ -305,11 +305,11 @@
       this.range.textContent = `${format.seconds(Math.max(high - low, 0))} shown`;
       this.surface.touch();
       const now = performance.now();
-      if (now - this.#labelled < 1000) {
-        // The last change within a second is told at its end.
+      if (this.#following && now - this.#labelled < 1000) {
+        // While time goes on, once a second is enough.
         this.pending ??= setTimeout(() => {
           this.pending = null;
-          this.#labelled = 0;
+          this.#labelled = -Infinity;
           this.#changed();
         }, 1000);
         return;

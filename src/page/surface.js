@@ -54,7 +54,8 @@
     #height;
     #frame = 0;
     #colours = null;
-    #cleanups = [];
+    #closing = new AbortController();
+    #sizes = new ResizeObserver(() => this.touch());
 
     constructor(canvas, draw, height) {
       this.canvas = canvas;
@@ -64,20 +65,25 @@
       this.#draw = draw;
       this.#height = height;
       canvas.style.height = `${height}px`;
-      const sizes = new ResizeObserver(() => this.touch());
-      sizes.observe(canvas);
-      const theme = matchMedia("(prefers-color-scheme: dark)");
+      this.#sizes.observe(canvas);
+      const { signal } = this.#closing;
       const changed = () => {
         this.#colours = null;
         this.touch();
       };
-      theme.addEventListener("change", changed);
-      this.#cleanups = [
-        () => sizes.disconnect(),
-        () => theme.removeEventListener("change", changed),
-        () => cancelAnimationFrame(this.#frame),
-      ];
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed, { signal });
+      this.#watchRatio();
       this.touch();
+    }
+
+    /** A window may move to a screen of another resolution without a change of its size. */
+    #watchRatio() {
+      const changed = () => {
+        this.touch();
+        this.#watchRatio();
+      };
+      const here = matchMedia(`(resolution: ${globalThis.devicePixelRatio}dppx)`);
+      here.addEventListener("change", changed, { once: true, signal: this.#closing.signal });
     }
 
     get height() {
@@ -115,7 +121,9 @@
 
     /** Stops watching. */
     close() {
-      for (const cleanup of this.#cleanups) cleanup();
+      this.#closing.abort();
+      this.#sizes.disconnect();
+      cancelAnimationFrame(this.#frame);
     }
   }
 

@@ -115,7 +115,7 @@ mod tests {
         let path = directory.path().join("report.html");
         write_file("the report", &path, |out| out.write_all(b"old")).expect("it can be written");
         let error = write_file("the report", &path, |out| {
-            out.write_all(&[b'x'; 1 << 20])?;
+            out.write_all(&vec![b'x'; 1 << 20])?;
             Err(io::Error::other("no more"))
         })
         .expect_err("writing failed");

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `html/` | [`write_html`]: one page that opens offline, with all that was seen |
-//! | `trace.rs` | [`write_trace`]: a trace for Perfetto and `chrome://tracing` |
+//! | `trace/` | [`write_trace`]: a trace for Perfetto and `chrome://tracing` |
 //! | `file.rs` | [`write_html_file`] and [`write_trace_file`]: the same, whole or not at all |
 //! | `summary.rs` | the sums by key prefix and by worker that both show |
 //! | `order.rs` | what each worker did, in order |
@@ -15,6 +15,8 @@
 mod file;
 mod html;
 mod order;
+#[cfg(test)]
+mod samples;
 mod summary;
 mod trace;
 

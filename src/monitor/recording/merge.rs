@@ -12,7 +12,7 @@ impl Recording {
         }
         // The moment at which both began to record, on either clock.
         #[expect(clippy::cast_possible_truncation, reason = "no program runs for three centuries")]
-        let later = ((other.unix_time - self.unix_time) * 1e9) as i64;
+        let later = ((other.unix_time - self.unix_time) * 1e9).round() as i64;
         let (here, there) = (self.began, other.began);
         let at = |time: u64| {
             let since = i64::try_from(time).unwrap_or(i64::MAX).saturating_sub_unsigned(there);

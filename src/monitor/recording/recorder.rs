@@ -85,9 +85,16 @@ impl Recorder {
                 self.recording.unix_time = unix_time;
             }
             Record::WorkerUp { at, worker, pid } => {
-                let text = pid.map_or_else(String::new, |pid| format!("process {pid}"));
+                self.seen(nanoseconds(at));
+                let workers = &self.recording.workers;
+                let takes_place = workers.binary_search_by_key(&worker, |(id, _)| *id).is_ok();
                 self.worker(worker, pid);
-                self.note(incident(at, "worker up", format!("worker {worker}"), None, text));
+                // That the first ones are there is nothing special.
+                if takes_place {
+                    let text = pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
+                    let (about, text) = (format!("worker {worker}"), format!("replaced{text}"));
+                    self.note(incident(at, "worker up", about, None, text));
+                }
             }
             Record::WorkerDown { at, worker, why } => {
                 self.note(incident(at, "worker down", format!("worker {worker}"), None, why));

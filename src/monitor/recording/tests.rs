@@ -130,6 +130,19 @@ fn failures_are_counted_and_told() {
 }
 
 #[test]
+fn a_worker_that_takes_a_place_is_an_incident() {
+    let up = |pid| Record::WorkerUp { at: 1.0, worker: 0, pid: Some(pid) };
+    let down = Record::WorkerDown { at: 1.0, worker: 0, why: "killed by signal 9".to_owned() };
+    let recording = recording([up(12), down, up(13)]);
+    let told: Vec<_> = recording.incidents.iter().map(|one| (one.kind, &*one.text)).collect();
+    assert_eq!(
+        told,
+        [("worker down", "killed by signal 9"), ("worker up", "replaced by process 13")]
+    );
+    assert_eq!(recording.workers, [(0, Some(13))]);
+}
+
+#[test]
 fn the_last_numbers_of_a_run_hold() {
     let outcome = Outcome { status: RunStatus::Failed, done: 5, failed: 1, ..Outcome::default() };
     let ended_run = Record::RunEnded { at: 3.0, run: 1, outcome };

@@ -203,3 +203,116 @@ fn each_key(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::ZlibDecoder;
+
+    use super::{each_key, eight_bits, tick, write_keys, write_spans};
+    use crate::monitor::RecordedRun;
+    use crate::report::samples::{EVIL, failed};
+    use crate::report::summary::Summary;
+
+    /// Undoes base64 and deflate.
+    fn unpacked(text: &[u8]) -> Vec<u8> {
+        let digit = |byte: &u8| match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        let mut bytes = Vec::new();
+        for four in text.chunks(4) {
+            let kept = four.iter().take_while(|byte| **byte != b'=');
+            let bits =
+                kept.map(digit).chain([0; 4]).take(4).fold(0, |bits, d| bits << 6 | u32::from(d));
+            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
+        }
+        let mut all = Vec::new();
+        ZlibDecoder::new(&bytes[..]).read_to_end(&mut all).expect("it was deflated");
+        all
+    }
+
+    fn number(bytes: &mut impl Iterator<Item = u8>) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..).step_by(7) {
+            let byte = bytes.next()?;
+            number |= u64::from(byte & 127) << shift;
+            if byte < 128 {
+                break;
+            }
+        }
+        Some(number)
+    }
+
+    #[test]
+    fn spans_are_packed_column_by_column() {
+        let recording = failed();
+        let mut out = Vec::new();
+        write_spans(&recording, &Summary::of(&recording), &mut out).expect("it fits");
+        let mut bytes = unpacked(&out).into_iter();
+        let numbers: Vec<u64> = std::iter::from_fn(|| number(&mut bytes)).collect();
+        let expected: [&[u64]; 8] = [
+            // Two workers with two and three spans; a run, its number, its tasks and their prefixes.
+            &[2, 2, 3, 1, 7, 6, 0, 0, 1, 1, 1, 0],
+            // Starts: 1000, then 3500 before the end before; 1000, 2000 before, 1000 behind.
+            &[2000, 6999, 2000, 3999, 2000],
+            &[4500, 1000, 3000, 3000, 3000],
+            // Runs, all the first one.
+            &[0, 0, 0, 0, 0],
+            // Tasks: 0, 1; 2, 3, 4.
+            &[0, 2, 4, 2, 2],
+            // Sizes, rounded.
+            &[8, 300, 1_228_800, 0, 0],
+            // The last one failed.
+            &[1],
+            &[4],
+        ];
+        assert_eq!(numbers, expected.concat());
+    }
+
+    #[test]
+    fn keys_share_what_they_can() {
+        let recording = failed();
+        let mut out = Vec::new();
+        assert!(!write_keys(&recording, &mut out).expect("it fits"), "no key was cut");
+        let mut bytes = unpacked(&out).into_iter();
+        assert_eq!((number(&mut bytes), number(&mut bytes)), (Some(1), Some(6)));
+        assert_eq!(
+            (number(&mut bytes), number(&mut bytes)),
+            (Some(0), Some(EVIL.len() as u64 + 2))
+        );
+        let first: Vec<u8> = bytes.by_ref().take(EVIL.len() + 2).collect();
+        assert_eq!(first, format!("{EVIL}-0").into_bytes());
+        // The second one differs in its last digit.
+        assert_eq!(
+            (number(&mut bytes), number(&mut bytes)),
+            (Some(EVIL.len() as u64 + 1), Some(1))
+        );
+        assert_eq!(bytes.next(), Some(b'1'));
+    }
+
+    #[test]
+    fn a_key_that_is_cut_shares_with_what_was_kept() {
+        let keys = ["inc-0123456789", "inc-0123999999", "inc-7"].map(str::to_owned).to_vec();
+        let run = RecordedRun { keys, prefixes: vec![0; 3], ..RecordedRun::default() };
+        let mut told = Vec::new();
+        each_key(&run, 6, |shared, rest, is_cut| {
+            told.push((shared, String::from_utf8_lossy(rest).into_owned(), is_cut));
+            Ok(())
+        })
+        .expect("nothing is written");
+        let expected = [(0, "inc-01", true), (6, "239999", true), (4, "7", false)];
+        let expected = expected.map(|(shared, rest, is_cut)| (shared, rest.to_owned(), is_cut));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn ticks_and_sizes_have_as_many_digits_as_are_shown() {
+        assert_eq!([0, (1 << 36) - 1, 1 << 36, u64::MAX].map(tick), [1, 1, 10, 1_000_000_000]);
+        assert_eq!([0, 255, 256, 257, u64::MAX].map(eight_bits), [0, 255, 256, 256, 255 << 56]);
+    }
+}

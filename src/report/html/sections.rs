@@ -141,11 +141,13 @@ pub(super) fn table<W: Write>(
 ) -> io::Result<()> {
     write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}\">\n\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{name}\">\n\
          <table class=\"sortable\">\n<caption class=\"unseen\">{name}</caption>\n<thead><tr>"
     )?;
-    for (column, kind) in columns {
-        let class = if *kind == "number" { " class=\"number\"" } else { "" };
+    for (place, (column, kind)) in columns.iter().enumerate() {
+        // The first column names the rows.
+        let is_figure = *kind == "number" && place > 0;
+        let class = if is_figure { " class=\"number\"" } else { "" };
         write!(out, "<th scope=\"col\" data-sort=\"{kind}\"{class}>{column}</th>")?;
     }
     out.write_all(b"</tr></thead>\n<tbody>\n")?;
@@ -156,6 +158,11 @@ pub(super) fn table<W: Write>(
 /// A cell with a number: what it is, and how it is shown.
 pub(super) fn cell(value: impl Display, shown: impl Display) -> String {
     format!("<td class=\"number\" data-value=\"{value}\">{shown}</td>")
+}
+
+/// The first cell of a row, which names it by a number.
+pub(super) fn name_cell(value: impl Display, shown: impl Display) -> String {
+    format!("<th scope=\"row\" data-value=\"{value}\">{shown}</th>")
 }
 
 /// A cell with a share from 0 to 1, and a bar.
@@ -203,7 +210,7 @@ fn runs(recording: &Recording, _: &Summary, out: &mut impl Write) -> io::Result<
             writeln!(
                 out,
                 "<tr>{}<td>{}</td>{}{}{}{}{}{}{}</tr>",
-                cell(run.id, run.id),
+                name_cell(run.id, run.id),
                 status(run.status),
                 cell(began, time(began)),
                 cell(took, time(took)),
@@ -225,7 +232,7 @@ fn stream(recording: &Recording, _: &Summary, out: &mut impl Write) -> io::Resul
     }
     out.write_all(
         b"<p class=\"note\">A row for each worker, a rectangle for each task. Where tasks are narrower than a \
-          pixel, the colour is that of the prefix that takes most of it. Click it, then the wheel zooms.</p>\n\
+          pixel, their colours are stacked by the time they take. Click it, then the wheel zooms.</p>\n\
           <div id=\"stream-drawing\"><p class=\"note\" id=\"stream-state\">Being drawn \xe2\x80\xa6</p></div>\n\
           <noscript><p class=\"note\">It is drawn by a script, which this browser does not run.</p></noscript>\n",
     )?;
@@ -300,7 +307,7 @@ fn workers(_: &Recording, summary: &Summary, out: &mut impl Write) -> io::Result
             writeln!(
                 out,
                 "<tr>{}{process}{}{}{}{}</tr>",
-                cell(worker.id, worker.id),
+                name_cell(worker.id, worker.id),
                 cell(worker.tasks, count(worker.tasks)),
                 cell(worker.failed, count(worker.failed)),
                 cell(worker.busy, time(worker.busy)),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
-use super::sections::{cell, left_out, table};
+use super::sections::{cell, left_out, name_cell, table};
 use super::words::{Text, count, counted, time};
 use crate::monitor::{Incident, RecordedRun, Recording, RunStatus};
 use crate::report::summary::Summary;
@@ -68,14 +68,19 @@ pub(super) fn errors(recording: &Recording, _: &Summary, out: &mut impl Write) -
     for (place, incident) in failures.iter().enumerate() {
         last.insert((incident.run, &incident.about), place);
     }
+    let end_of = |place: usize| {
+        let task = (failures[place].run, &*failures[place].about);
+        given_up.get(&task).filter(|_| last.get(&task) == Some(&place))
+    };
+    // One is open: the first that mattered.
+    let opened = (0..failures.len()).find(|place| end_of(*place).is_some()).unwrap_or_default();
     for (place, incident) in failures.iter().enumerate().take(ERRORS) {
-        let task = (incident.run, &*incident.about);
-        let end = given_up.get(&task).filter(|_| last.get(&task) == Some(&place));
+        let end = end_of(place);
         let end =
             end.map_or_else(|| "tried again".to_owned(), |end| format!("given up {}", end.text));
         let run = incident.run.map_or_else(String::new, |run| format!("run {run}, "));
         let at = time(incident.at.saturating_sub(recording.began));
-        let open = if place == 0 { " open" } else { "" };
+        let open = if place == opened { " open" } else { "" };
         let mut details = incident.details.trim();
         if details.is_empty() {
             details = &incident.text;
@@ -124,7 +129,7 @@ pub(super) fn incidents(
     let open = if rows.len() <= 20 { " open" } else { "" };
     writeln!(out, "<details{open}><summary>{}</summary>", counted(rows.len() as u64, "incident"))?;
     let columns =
-        [("At", "number"), ("What", "text"), ("About", "text"), ("Run", "number"), ("", "text")];
+        [("At", "number"), ("What", "text"), ("About", "text"), ("Run", "number"), ("How", "text")];
     table(out, "Incidents", &columns, |out| {
         for incident in rows.iter().take(ROWS) {
             let at = incident.at.saturating_sub(recording.began);
@@ -132,7 +137,7 @@ pub(super) fn incidents(
             writeln!(
                 out,
                 "<tr>{}<td>{}</td><td><code>{}</code></td>{run}<td>{}</td></tr>",
-                cell(at, time(at)),
+                name_cell(at, time(at)),
                 incident.kind,
                 Text(&incident.about),
                 Text(&incident.text),

@@ -61,14 +61,14 @@ pub(super) fn time(nanoseconds: u64) -> String {
         s if s < 0.9995e-6 => format!("{} ns", short(s * 1e9)),
         s if s < 0.9995e-3 => format!("{} µs", short(s * 1e6)),
         s if s < 0.9995 => format!("{} ms", short(s * 1e3)),
-        s if s < 119.5 => format!("{} s", short(s)),
+        s if s < 59.95 => format!("{} s", short(s)),
         _ => {
             let whole = (nanoseconds + 500_000_000) / 1_000_000_000;
-            let (hours, minutes) = (whole / 3600, whole % 3600 / 60);
-            if hours == 0 {
-                format!("{minutes} min {:02} s", whole % 60)
-            } else {
-                format!("{hours} h {minutes:02} min")
+            let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+            match (hours, days) {
+                (0, _) => format!("{minutes} m {:02} s", whole % 60),
+                (_, 0) => format!("{hours} h {:02} m", minutes % 60),
+                _ => format!("{days} d {:02} h", hours % 24),
             }
         }
     }
@@ -145,12 +145,12 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!([0, 1023, 1536, 1 << 20].map(bytes), ["0 B", "1023 B", "1.5 KiB", "1 MiB"]);
         assert_eq!([0, 999, 4_200_000].map(time), ["0 s", "999 ns", "4.2 ms"]);
-        assert_eq!([999_600, 98_760_000_000].map(time), ["1 ms", "98.8 s"]);
-        assert_eq!([187_000_000_000, 3_781_000_000_000].map(time), ["3 min 07 s", "1 h 03 min"]);
+        assert_eq!([999_600, 98_760_000_000].map(time), ["1 ms", "1 m 39 s"]);
+        assert_eq!([187_000_000_000, 3_781_000_000_000].map(time), ["3 m 07 s", "1 h 03 m"]);
         assert_eq!([0, 12, 1234, 1_234_567].map(count), ["0", "12", "1,234", "1,234,567"]);
         assert_eq!([counted(1, "task"), counted(1000, "task")], ["1 task", "1,000 tasks"]);
         assert_eq!([0.0, 0.256, 1.0].map(share), ["0 %", "25.6 %", "100 %"]);
-        assert_eq!(part(1, 0) + part(1, 2), 0.5);
+        assert_eq!([part(1, 0), part(1, 2)].map(share), ["0 %", "50 %"]);
     }
 
     #[test]

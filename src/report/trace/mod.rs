@@ -4,6 +4,9 @@
 //! the list `traceEvents`, whose times are microseconds. Workers are threads of one process, tasks complete
 //! events (`X`), runs asynchronous ones (`b`, `e`), incidents instants (`i`), memory counters (`C`).
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Write};
 
 use super::order::{Lanes, by_worker, each_worker};
