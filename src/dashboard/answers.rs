@@ -1,14 +1,13 @@
 //! What is answered on which path.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 
-use super::events::{self, MOST_READERS};
+use super::events::{self, Readers};
 use super::gate::{Gate, parameter};
 use super::graph::{graph_of, states_of};
 use super::keys::meant_by;
@@ -21,8 +20,8 @@ pub(super) struct Answers {
     pub(super) gate: Gate,
     pub(super) client: Client,
     pub(super) monitor: Monitor,
-    /// How many pages read what happens.
-    pub(super) readers: Arc<AtomicUsize>,
+    /// The pages that read what happens.
+    pub(super) readers: Arc<Readers>,
 }
 
 /// Files of the page: path, kind, text.
@@ -34,6 +33,18 @@ macro_rules! files {
 
 const FILES: &[(&str, &str, &str)] = files! {
     "/app.css", "text/css", "page/app.css";
+    "/app.js", "text/javascript", "page/app.js";
+    "/counts.js", "text/javascript", "page/counts.js";
+    "/elements.js", "text/javascript", "page/elements.js";
+    "/errors.js", "text/javascript", "page/errors.js";
+    "/flow.js", "text/javascript", "page/flow.js";
+    "/graph.js", "text/javascript", "page/graph.js";
+    "/live.js", "text/javascript", "page/live.js";
+    "/lookup.js", "text/javascript", "page/lookup.js";
+    "/memory.js", "text/javascript", "page/memory.js";
+    "/notices.js", "text/javascript", "page/notices.js";
+    "/runs.js", "text/javascript", "page/runs.js";
+    "/workers.js", "text/javascript", "page/workers.js";
     "/page/theme.css", "text/css", "../page/theme.css";
     "/page/format.js", "text/javascript", "../page/format.js";
     "/page/surface.js", "text/javascript", "../page/surface.js";
@@ -89,23 +100,9 @@ pub(super) async fn answer(request: HttpRequest, answers: web::Data<Answers>) ->
 
 impl Answers {
     fn events(&self) -> HttpResponse {
-        let mut readers = self.readers.load(Ordering::Relaxed);
-        loop {
-            if readers >= MOST_READERS {
-                let why =
-                    "So many pages are open that no other one is told what happens; close some.\n";
-                return plain(HttpResponse::ServiceUnavailable(), why);
-            }
-            let more = self.readers.compare_exchange(
-                readers,
-                readers + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            match more {
-                Ok(_) => break,
-                Err(others) => readers = others,
-            }
+        if !self.readers.add() {
+            let why = "So many pages are open that no other one is told what happens; close some.\n";
+            return plain(HttpResponse::ServiceUnavailable(), why);
         }
         let events = events::stream(&self.monitor, Arc::clone(&self.readers));
         HttpResponse::Ok()

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
@@ -14,8 +14,11 @@ use serde::Serialize;
 
 use crate::monitor::{Block, Monitor, Snapshot, Update, Updates};
 
+/// How long it takes at most until a reader sees that the dashboard ends.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
 /// So many pages are told what happens.
-pub(super) const MOST_READERS: usize = 64;
+const MOST_READERS: usize = 64;
 
 /// How far apart two events are at least.
 const APART: Duration = Duration::from_millis(250);
@@ -35,12 +38,33 @@ struct Reader {
     /// When something was told last.
     told: Instant,
     has_ended: bool,
-    readers: Arc<AtomicUsize>,
+    readers: Arc<Readers>,
+}
+
+/// Those who read.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    count: AtomicUsize,
+    /// True when there is nothing more to tell, because the dashboard ends.
+    is_over: AtomicBool,
+}
+
+impl Readers {
+    /// Counts one more who reads, if there is room for him.
+    pub(super) fn add(&self) -> bool {
+        let more = |count: usize| (count < MOST_READERS).then_some(count + 1);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Tells all of them that there is nothing more to come.
+    pub(super) fn dismiss(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.readers.fetch_sub(1, Ordering::Relaxed);
+        self.readers.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -60,7 +84,7 @@ struct Columns<'a> {
 /// What happens, for one more who reads: `readers` has counted him already.
 pub(super) fn stream(
     monitor: &Monitor,
-    readers: Arc<AtomicUsize>,
+    readers: Arc<Readers>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let reader = Reader {
         updates: monitor.updates(),
@@ -98,14 +122,15 @@ impl Reader {
                 self.told = now();
                 return Some(self.take().unwrap_or_else(|| ":\n\n".to_owned()));
             };
-            match actix_rt::time::timeout(left, self.updates.next()).await {
+            let next = actix_rt::time::timeout(left.min(LOOK_UP), self.updates.next()).await;
+            match next {
                 Ok(Some(update)) => self.hear(&update),
-                Ok(None) => {
+                Err(_) if !self.readers.is_over.load(Ordering::Acquire) => {}
+                Ok(None) | Err(_) => {
                     self.has_ended = true;
                     let last = self.take().unwrap_or_default();
                     return Some(last + "event: end\ndata: {}\n\n");
                 }
-                Err(_) => {}
             }
         }
     }

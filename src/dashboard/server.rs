@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
 
 use super::answers::{Answers, answer};
+use super::events::Readers;
 use super::gate::Gate;
 use crate::client::Client;
 use crate::monitor::Monitor;
@@ -81,6 +82,7 @@ pub struct Dashboard {
     thread: Option<JoinHandle<()>>,
     /// As long as there is a dashboard, somebody looks.
     monitor: Monitor,
+    readers: Arc<Readers>,
 }
 
 impl Dashboard {
@@ -95,11 +97,12 @@ impl Dashboard {
         let address = listener.local_addr().map_err(|error| refused(error.to_string()))?;
         let token = new_token().map_err(refused)?;
         let monitor = client.monitor().map_err(|error| refused(error.to_string()))?;
+        let readers = Arc::<Readers>::default();
         let data = web::Data::new(Answers {
             gate: Gate::new(token.clone(), address),
             client: client.clone(),
             monitor: monitor.clone(),
-            readers: std::sync::Arc::default(),
+            readers: Arc::clone(&readers),
         });
         let (sender, started) = mpsc::channel();
         let body = move || {
@@ -113,7 +116,7 @@ impl Dashboard {
         let Ok(server) = started.recv() else {
             return Err(refused("its server cannot start; the log says why".to_owned()));
         };
-        Ok(Self { address, token, server, thread: Some(thread), monitor })
+        Ok(Self { address, token, server, thread: Some(thread), monitor, readers })
     }
 
     /// Where it is to be seen. The token in it is what lets the page in: give it to nobody who may not look.
@@ -134,9 +137,10 @@ impl Dashboard {
 
 impl Drop for Dashboard {
     fn drop(&mut self) {
-        // Pages that are open read for ever, so nobody is waited for.
-        let stops_at_once = false;
-        drop(self.server.stop(stops_at_once));
+        self.readers.dismiss();
+        let is_graceful = true;
+        // The command is sent by this call; its end is that of the thread.
+        drop(self.server.stop(is_graceful));
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             log::error!("the thread of the dashboard ended with a panic");
         }
@@ -161,6 +165,8 @@ async fn serve(
     let server = HttpServer::new(app)
         .workers(1)
         .disable_signals()
+        // Pages are told that it ends, and one that does not listen is not waited for.
+        .shutdown_timeout(1)
         .client_request_timeout(Duration::from_secs(10))
         .listen(listener)?
         .run();

@@ -89,3 +89,15 @@ fn the_end_of_the_cluster_is_told() {
         drop(shown.dashboard);
     });
 }
+
+#[test]
+fn so_is_the_end_of_the_dashboard() {
+    watched(|| {
+        let shown = shown();
+        let mut events = shown.events();
+        assert_eq!(events.next().unwrap().0, "snapshot");
+        drop(shown.dashboard);
+        assert!(events.any(|(name, _)| name == "end"));
+        drop(shown.cluster);
+    });
+}
