@@ -67,6 +67,8 @@ pub mod actors;
 mod client;
 mod cluster;
 mod config;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 mod delayed;
 pub mod diagnostics;
 pub mod engine;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
+use mobula::dashboard::{Dashboard, DashboardSettings};
 use mobula::{Client, Cluster, ClusterBuilder, Explanation, MemoryLimit, Placement};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,6 +15,7 @@ use pyo3::types::PyString;
 
 use crate::aside;
 use crate::asks;
+use crate::dashboard;
 use crate::errors;
 use crate::fork::{self, PerProcess};
 use crate::ingest::name;
@@ -36,6 +38,7 @@ struct Clusters {
     is_initialized: bool,
     /// Those who look until `shutdown`.
     looking: Vec<Looking>,
+    dashboard: Option<Dashboard>,
 }
 
 /// A cluster that several callers use.
@@ -302,7 +305,7 @@ impl Drop for Inline {
 
 /// Sets up the workers and the store; without it, the first use does. See `mobula.init`.
 #[pyfunction]
-#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, journal=None, workers_name="num_cpus"))]
+#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, journal=None, dashboard=None, workers_name="num_cpus"))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn init(
     py: Python<'_>,
@@ -316,6 +319,7 @@ pub(crate) fn init(
     readonly: bool,
     log_to_driver: bool,
     journal: Option<PathBuf>,
+    dashboard: Option<&Bound<'_, PyAny>>,
     workers_name: &str,
 ) -> PyResult<()> {
     if asks::is_child() {
@@ -333,6 +337,7 @@ pub(crate) fn init(
     let workers = workers.map(|given| whole(given, workers_name, 1)).transpose()?;
     let memory_limit = memory_limit.map(self::memory_limit).transpose()?;
     let max_spill = max_spill.map(self::max_spill).transpose()?.flatten();
+    let dashboard = dashboard.map(dashboard::settings).transpose()?.flatten();
     let old = released(py, || {
         let mut clusters = lock();
         if clusters.is_initialized {
@@ -345,17 +350,30 @@ pub(crate) fn init(
     let old = old.map_err(PyRuntimeError::new_err)?;
     // Workers that cannot be had show now, and then the settings do not hold.
     threads(py, None).map(drop).inspect_err(|_| lock().settings = old)?;
+    begin_to_look(py, journal, dashboard).inspect_err(|_| drop(shutdown(py)))
+}
+
+/// Has those look who are to look until `shutdown`.
+fn begin_to_look(
+    py: Python<'_>,
+    journal: Option<PathBuf>,
+    dashboard: Option<DashboardSettings>,
+) -> PyResult<()> {
     if let Some(path) = journal {
         let looking = released(py, || watching::begin_journals(path));
-        match looking {
-            Ok(looking) => released(py, || lock().looking.push(looking)),
-            Err(error) => {
-                shutdown(py)?;
-                return Err(errors::exception(py, &error));
-            }
-        }
+        let looking = looking.map_err(|error| errors::exception(py, &error))?;
+        released(py, || lock().looking.push(looking));
+    }
+    if let Some(settings) = dashboard {
+        let dashboard = dashboard::start(py, settings)?;
+        released(py, || lock().dashboard = Some(dashboard));
     }
     Ok(())
+}
+
+/// Where the dashboard is to be seen, if there is one.
+pub(crate) fn dashboard_url() -> Option<String> {
+    lock().dashboard.as_ref().map(Dashboard::url)
 }
 
 /// True if there are workers.
@@ -375,7 +393,8 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
         let inline = std::mem::take(&mut clusters.inline);
         clusters.settings = Settings::default();
         clusters.is_initialized = false;
-        (threads, inline, std::mem::take(&mut clusters.looking))
+        let witnesses = (clusters.dashboard.take(), std::mem::take(&mut clusters.looking));
+        (threads, inline, witnesses)
     });
     if clusters.0.is_empty() && clusters.1.is_empty() {
         return Ok(());

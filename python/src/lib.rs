@@ -16,6 +16,7 @@ mod caller;
 mod child;
 mod clusters;
 mod context;
+mod dashboard;
 mod errors;
 mod fork;
 mod hooks;
@@ -65,6 +66,8 @@ mod _core {
     use crate::child::{WorkingCall, ask, serve};
     #[pymodule_export]
     use crate::clusters::{after_fork, before_fork, explain, init, is_initialized, shutdown};
+    #[pymodule_export]
+    use crate::dashboard::dashboard_url;
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
     #[pymodule_export]

@@ -91,7 +91,7 @@ fn report_error(error: &ReportError) -> PyErr {
 /// Reads a journal.
 #[pyfunction]
 pub(crate) fn read_journal(py: Python<'_>, path: PathBuf) -> PyResult<PyRecording> {
-    let recording = released(py, || Recording::read_journal(&path));
+    let recording = released(py, move || Recording::read_journal(path));
     let recording = recording.map_err(|error| journal_error(&error))?;
     Ok(PyRecording::new(recording))
 }

@@ -39,12 +39,12 @@ pub(crate) fn show(client: &Client) -> Result<(), Error> {
 }
 
 /// Remembers somebody who looks, and shows him the clusters that are there. Answers his number.
-pub(crate) fn join(witness: Arc<dyn Witness>) -> Result<u64, Error> {
+pub(crate) fn join(witness: &Arc<dyn Witness>) -> Result<u64, Error> {
     let number = {
         let mut witnesses = WITNESSES.lock();
         witnesses.next += 1;
         let number = witnesses.next;
-        witnesses.by_number.insert(number, Arc::clone(&witness));
+        witnesses.by_number.insert(number, Arc::clone(witness));
         number
     };
     let shown = clusters::all().iter().try_for_each(|client| witness.attend(client));
@@ -109,7 +109,7 @@ impl Recorder {
     fn new(py: Python<'_>) -> PyResult<Self> {
         let recordings = Arc::<Recordings>::default();
         let witness = Arc::clone(&recordings) as Arc<dyn Witness>;
-        let number = released(py, || join(witness));
+        let number = released(py, || join(&witness));
         let number = number.map_err(|error| errors::exception(py, &error))?;
         Ok(Self { number, recordings })
     }
@@ -132,14 +132,14 @@ impl Recorder {
 /// Journals of all clusters, each in a file of its own.
 struct Journals {
     path: PathBuf,
-    journals: PerCluster<Journal>,
+    open: PerCluster<Journal>,
     /// How many there have been.
     count: AtomicUsize,
 }
 
 impl Witness for Journals {
     fn attend(&self, client: &Client) -> Result<(), Error> {
-        self.journals.add(client, || {
+        self.open.add(client, || {
             let path = match self.count.fetch_add(1, Ordering::Relaxed) {
                 0 => self.path.clone(),
                 others => numbered(&self.path, others + 1),
@@ -162,8 +162,9 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 
 /// Begins to write journals of all clusters. What ends them is that nobody has the answer any more.
 pub(crate) fn begin_journals(path: PathBuf) -> Result<Looking, Error> {
-    let (journals, count) = (PerCluster::default(), AtomicUsize::new(0));
-    join(Arc::new(Journals { path, journals, count })).map(Looking)
+    let (open, count) = (PerCluster::default(), AtomicUsize::new(0));
+    let witness = Journals { path, open, count };
+    join(&(Arc::new(witness) as Arc<dyn Witness>)).map(Looking)
 }
 
 /// Somebody who looks until this is dropped.
