@@ -189,16 +189,19 @@
   function drawMemory({ memory: [at, ...values], began, ended, limit }) {
     const container = document.getElementById("memory-drawing");
     if (!container) return;
+    const all = [
+      { name: "values in memory", colour: 0, area: true },
+      { name: "values on disk", colour: 1, area: true },
+      { name: "resident, with all that is not Mobula's", colour: 5 },
+    ];
+    // Most recordings never see the disk.
+    const kept = all.map((_, which) => which !== 1 || values[which].some((value) => value > 0));
     const chart = new globalThis.MobulaCharts.TimeChart(container, {
       label: "Memory over time",
-      series: [
-        { name: "values in memory", colour: 0, area: true },
-        { name: "values on disk", colour: 1, area: true },
-        { name: "resident, with all that is not Mobula's", colour: 5 },
-      ],
+      series: all.filter((_, which) => kept[which]),
       limit: limit === null ? null : { name: "limit", value: limit },
     });
-    chart.set({ at: at.map((time) => time - began), values });
+    chart.set({ at: at.map((time) => time - began), values: values.filter((_, which) => kept[which]) });
     chart.advance(ended - began);
   }
 
