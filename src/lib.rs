@@ -69,6 +69,7 @@ mod cluster;
 mod config;
 mod delayed;
 pub mod diagnostics;
+pub mod drawing;
 pub mod engine;
 mod error;
 pub mod graph;

@@ -6,9 +6,11 @@
 //! | `snapshot.rs` | [`Snapshot`]: how far all runs are, what workers do, what memory is taken, now |
 //! | `record.rs` | [`Record`]: one thing that happened, as it stands on a line of a journal |
 //! | `recording/` | [`Recording`]: all that happened in some time, from a live cluster or from a journal |
+//! | `human.rs` | numbers as people read them |
 //!
 //! Nothing here decides anything, and nothing is paid for while nobody looks.
 
+pub mod human;
 mod record;
 mod recording;
 mod snapshot;
