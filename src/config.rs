@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use crate::actors::callbacks::CallbackErrors;
-use crate::actors::history::HistorySettings;
+use crate::actors::events::HistorySettings;
 use crate::actors::{Processes, WorkerEnvironment};
 use crate::spill::{DiskSettings, Eviction, MemoryLimit, Thresholds};
 

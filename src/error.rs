@@ -54,6 +54,11 @@ pub(crate) enum Kind {
         found: &'static str,
     },
     Start(String),
+    /// A journal cannot be written.
+    Journal {
+        path: String,
+        reason: String,
+    },
 }
 
 impl From<Kind> for Error {
@@ -103,6 +108,7 @@ impl Error {
             | Kind::Cancelled
             | Kind::Closed
             | Kind::Blocking { .. }
+            | Kind::Journal { .. }
             | Kind::Start(_) => None,
         }
     }
@@ -187,6 +193,11 @@ impl Error {
         matches!(&*self.0, Kind::Closed)
     }
 
+    /// True if a journal cannot be written.
+    pub fn is_journal(&self) -> bool {
+        matches!(&*self.0, Kind::Journal { .. })
+    }
+
     /// True if a blocking call was made where it would hold up an arbiter.
     pub fn is_blocking(&self) -> bool {
         matches!(&*self.0, Kind::Blocking { .. } | Kind::Ask(AskError::WouldDeadlock { .. }))
@@ -213,6 +224,10 @@ impl fmt::Display for Error {
                 let result = key.as_ref().map_or("the result".to_owned(), |key| format!("{key:?}"));
                 write!(f, "{result} is of type {found}, not {expected}")
             }
+            Kind::Journal { path, reason } => write!(
+                f,
+                "the journal {path} cannot be written: {reason}; name a file in a directory that is there"
+            ),
             Kind::Start(reason) => write!(f, "the cluster cannot start: {reason}"),
         }
     }

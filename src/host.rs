@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 
 use actix::{Actor, Arbiter, Context, System};
 
-use crate::actors::StateRef;
+use crate::actors::{StateLook, StateRef};
 use crate::error::{Error, Kind};
 
 /// Where the actors live.
@@ -19,6 +19,8 @@ struct Arbiters {
     own: Vec<Arbiter>,
     /// One a state actor. Those of actors that have ended are taken out when the next one starts.
     of_states: Vec<Arbiter>,
+    /// The state actors that programs have started, oldest first; ended ones are taken out when there are many.
+    looks: Vec<StateLook>,
 }
 
 impl std::fmt::Debug for Host {
@@ -102,9 +104,26 @@ impl Host {
         Ok(StateRef::new(addr, thread))
     }
 
+    /// Remembers a state actor for those who look.
+    pub(crate) fn show<A: Actor<Context = Context<A>>>(&self, actor: &StateRef<A>) {
+        /// More than anybody would look at.
+        const MOST: usize = 256;
+        let mut arbiters = self.lock();
+        if arbiters.looks.len() >= MOST {
+            arbiters.looks.retain(StateLook::is_alive);
+        }
+        arbiters.looks.push(actor.look());
+    }
+
+    /// The state actors that programs have started: type, messages, whether they are there.
+    pub(crate) fn states(&self) -> Vec<(&'static str, u64, bool)> {
+        let arbiters = self.lock();
+        arbiters.looks.iter().map(|look| (look.name, look.messages(), look.is_alive())).collect()
+    }
+
     /// Stops all arbiters, and waits for their threads.
     pub(crate) fn stop(&self) {
-        let Arbiters { own, of_states } = std::mem::take(&mut *self.lock());
+        let Arbiters { own, of_states, .. } = std::mem::take(&mut *self.lock());
         for arbiter in own.iter().chain(&of_states) {
             arbiter.stop();
         }

@@ -67,6 +67,8 @@ pub mod actors;
 mod client;
 mod cluster;
 mod config;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 mod delayed;
 pub mod diagnostics;
 pub mod drawing;
@@ -76,13 +78,14 @@ pub mod graph;
 mod host;
 pub mod monitor;
 pub mod process;
+pub mod report;
 pub mod spill;
 pub mod value;
 
 pub use actors::callbacks::{
     Callback, CallbackBuilder, CallbackErrors, HookResult, ObjectRefs, PreState, RunView, TaskView,
 };
-pub use actors::history::{Event, Happening};
+pub use actors::events::{Event, Happening};
 pub use actors::store::{ObjectError, ObjectRef, Staying, StoreStats, StoredValue};
 pub use actors::{
     AskError, PackError, Packing, Processes, Question, StateRef, Stream, WorkerEnvironment,

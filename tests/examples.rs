@@ -24,7 +24,7 @@ macro_rules! examples {
 }
 
 examples! {
-    async_tasks errors flights nested persist presubmit quickstart resume retry simple_cache spilling
+    async_tasks errors flights nested persist presubmit quickstart report resume retry simple_cache spilling
     timer
 }
 

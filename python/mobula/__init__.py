@@ -23,16 +23,19 @@ from __future__ import annotations
 from typing import Any
 
 from mobula import exceptions
-from mobula._core import ActorHandle, ObjectRef, get, get_actor, is_initialized, put
+from mobula._core import ActorHandle, ObjectRef, Recording, get, get_actor, is_initialized, put
 from mobula._remote import ActorClass, RemoteFunction, remote
 from mobula._session import IgnoredWarning, explain, init, kill, shutdown, wait
+from mobula._watching import dashboard_url, profile, read_journal
 
 __all__ = [
     "ActorClass",
     "ActorHandle",
     "IgnoredWarning",
     "ObjectRef",
+    "Recording",
     "RemoteFunction",
+    "dashboard_url",
     "exceptions",
     "explain",
     "get",
@@ -40,7 +43,9 @@ __all__ = [
     "init",
     "is_initialized",
     "kill",
+    "profile",
     "put",
+    "read_journal",
     "remote",
     "shutdown",
     "wait",

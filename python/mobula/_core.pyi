@@ -2,6 +2,7 @@
 
 import concurrent.futures
 from collections.abc import Callable, Generator, Mapping, Sequence
+from os import PathLike
 from types import GenericAlias
 from typing import Any, Generic, TypeVar, final, overload
 
@@ -11,6 +12,8 @@ __all__ = [
     "Hooks",
     "ObjectRef",
     "Persisted",
+    "Recorder",
+    "Recording",
     "Request",
     "Result",
     "Vocabulary",
@@ -22,6 +25,7 @@ __all__ = [
     "compute",
     "count_lent",
     "current_caller",
+    "dashboard_url",
     "end_actors",
     "end_aside",
     "explain",
@@ -40,6 +44,7 @@ __all__ = [
     "look_at_calls",
     "persist",
     "put",
+    "read_journal",
     "ref_here",
     "revive_actor_handle",
     "revive_actor_method",
@@ -48,6 +53,7 @@ __all__ = [
     "serve",
     "set_sizeof",
     "shutdown",
+    "snapshots",
     "start_actor",
     "submit",
     "take_returned",
@@ -196,12 +202,17 @@ def init(
     shared_directory: str | None = None,
     readonly: bool = False,
     log_to_driver: bool = True,
+    journal: str | None = None,
+    dashboard: bool | int | None = None,
     workers_name: str = "num_cpus",
 ) -> None:
     """Set up the workers and the store; without it, the first use does."""
 
 def explain(key: Any) -> str:
     """Tell what a key's task is doing, and where tasks like it are called."""
+
+def dashboard_url() -> str | None:
+    """Where the dashboard is to be seen, if there is one."""
 
 def is_initialized() -> bool:
     """True if there are workers."""
@@ -487,3 +498,39 @@ def wait(
     refs: list[ObjectRef[Any]], num_returns: int | None = None, timeout: float | None = None
 ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
     """Split refs in those whose value was made and the others."""
+
+# recording.rs
+
+@final
+class Recording:
+    """What was recorded of the clusters of this process, or read from a journal."""
+
+    def report(self, path: str | PathLike[str]) -> None:
+        """Write the report, one HTML file that opens offline."""
+
+    def trace(self, path: str | PathLike[str]) -> None:
+        """Write a trace for Perfetto and ``chrome://tracing``."""
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs, each a dictionary: number, how it ended, how many tasks ended how, how long it took."""
+
+    @property
+    def tasks(self) -> list[tuple[int, str, int, float, float, int, bool]]:
+        """What workers did: run, key, worker, begin, end (seconds), bytes of the value, whether it failed."""
+
+def read_journal(path: str | PathLike[str]) -> Recording:
+    """Read a journal."""
+
+# watching.rs
+
+@final
+class Recorder:
+    """A recording of all clusters that goes on."""
+
+    def __new__(cls) -> Recorder: ...
+    def finish(self) -> Recording:
+        """End the recording; the second time there is nothing in it."""
+
+def snapshots() -> list[str]:
+    """How things stand in each cluster that is there, as JSON."""

@@ -68,6 +68,8 @@ def init(
     memory_limit: int | float | str | None = None,
     spill_directory: str | os.PathLike[str] | None = None,
     max_spill: int | str | None = None,
+    dashboard: bool | int = False,
+    journal: str | os.PathLike[str] | None = None,
     ignore_reinit_error: bool = False,
     **ignored: Any,
 ) -> None:
@@ -106,6 +108,14 @@ def init(
         Where values go that are too much for the memory. It is made if it is not there.
     max_spill
         How many bytes may go there, as a number or as text (``"10 GiB"``).
+    dashboard
+        Whether to show what happens on a page (:func:`dashboard_url` says where), which only this machine
+        can reach. A number is the port to use; by default it is 8787, or the next one that is free. It shows
+        the runs of the usual number of workers, not of those with a number of their own.
+    journal
+        A file into which all that happens is written, as lines of JSON, until :func:`shutdown`;
+        ``mobula report`` makes a report of it, also if the program has crashed. It is written anew. Runs with
+        a number of workers of their own have journals of their own beside it, with ``-2`` in the name.
     ignore_reinit_error
         Do nothing if the workers are there already.
     **ignored
@@ -116,7 +126,7 @@ def init(
     RuntimeError
         If the workers are there already.
     OSError
-        If values cannot go to a directory.
+        If values cannot go to a directory, the journal cannot be written, or no port is free.
 
     Examples
     --------
@@ -168,6 +178,8 @@ def init(
         shared_directory=shared,
         readonly=readonly,
         log_to_driver=log_to_driver,
+        journal=None if journal is None else _path(journal, "journal"),
+        dashboard=dashboard,
         workers_name="num_cpus" if num_workers is None else "num_workers",
     )
 

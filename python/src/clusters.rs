@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
+use mobula::dashboard::{Dashboard, DashboardSettings};
 use mobula::{Client, Cluster, ClusterBuilder, Explanation, MemoryLimit, Placement};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -13,6 +15,7 @@ use pyo3::types::PyString;
 
 use crate::aside;
 use crate::asks;
+use crate::dashboard;
 use crate::errors;
 use crate::fork::{self, PerProcess};
 use crate::ingest::name;
@@ -21,6 +24,7 @@ use crate::numbers::{shown, whole};
 use crate::object;
 use crate::processes::{ProcessSettings, Program};
 use crate::run::wait_for;
+use crate::watching::{self, Looking};
 
 /// The clusters of this process. A fork begins with none, and with the settings.
 #[derive(Default)]
@@ -32,6 +36,9 @@ struct Clusters {
     inline: Vec<Cluster>,
     /// True from `init` or the first use on, until `shutdown`.
     is_initialized: bool,
+    /// Those who look until `shutdown`.
+    looking: Vec<Looking>,
+    dashboard: Option<Dashboard>,
 }
 
 /// A cluster that several callers use.
@@ -203,6 +210,14 @@ pub(crate) fn explain(py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<String
     Ok(told.join("\n"))
 }
 
+/// The clusters that are there, but those without threads that work just now.
+pub(crate) fn all() -> Vec<Client> {
+    let clusters = lock();
+    let inline = clusters.inline.iter().map(Cluster::client);
+    let threads = clusters.threads.values().map(|shared| shared.cluster.client());
+    threads.chain(inline).cloned().collect()
+}
+
 /// Where tasks are called if a run does not say it.
 pub(crate) fn usual_placement(py: Python<'_>) -> Placement {
     released(py, || lock().settings.placement)
@@ -233,6 +248,7 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
         clusters.threads.insert(workers, shared);
         drop(clusters);
         drop(unused);
+        watching::show(handle.client())?;
         Ok(handle)
     });
     made.map_err(|error: mobula::Error| errors::exception(py, &error))
@@ -265,15 +281,16 @@ pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
-        if let Some(cluster) = clusters.inline.pop() {
-            return Ok(cluster);
-        }
+        let kept = clusters.inline.pop();
         clusters.is_initialized = true;
         let builder = clusters.settings.builder(None);
         drop(clusters);
-        builder.inline().start()
+        let cluster = kept.map_or_else(|| builder.inline().start(), Ok)?;
+        watching::show(cluster.client())?;
+        Ok(cluster)
     });
-    made.map(|cluster| Inline(Some(cluster))).map_err(|error| errors::exception(py, &error))
+    made.map(|cluster| Inline(Some(cluster)))
+        .map_err(|error: mobula::Error| errors::exception(py, &error))
 }
 
 impl Drop for Inline {
@@ -288,7 +305,7 @@ impl Drop for Inline {
 
 /// Sets up the workers and the store; without it, the first use does. See `mobula.init`.
 #[pyfunction]
-#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, workers_name="num_cpus"))]
+#[pyo3(signature = (workers=None, memory_limit=None, spill_directory=None, max_spill=None, *, kind=None, preimport=None, shared_directory=None, readonly=false, log_to_driver=true, journal=None, dashboard=None, workers_name="num_cpus"))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn init(
     py: Python<'_>,
@@ -301,6 +318,8 @@ pub(crate) fn init(
     shared_directory: Option<String>,
     readonly: bool,
     log_to_driver: bool,
+    journal: Option<PathBuf>,
+    dashboard: Option<&Bound<'_, PyAny>>,
     workers_name: &str,
 ) -> PyResult<()> {
     if asks::is_child() {
@@ -318,6 +337,7 @@ pub(crate) fn init(
     let workers = workers.map(|given| whole(given, workers_name, 1)).transpose()?;
     let memory_limit = memory_limit.map(self::memory_limit).transpose()?;
     let max_spill = max_spill.map(self::max_spill).transpose()?.flatten();
+    let dashboard = dashboard.map(dashboard::settings).transpose()?.flatten();
     let old = released(py, || {
         let mut clusters = lock();
         if clusters.is_initialized {
@@ -329,7 +349,31 @@ pub(crate) fn init(
     });
     let old = old.map_err(PyRuntimeError::new_err)?;
     // Workers that cannot be had show now, and then the settings do not hold.
-    threads(py, None).map(drop).inspect_err(|_| lock().settings = old)
+    threads(py, None).map(drop).inspect_err(|_| lock().settings = old)?;
+    begin_to_look(py, journal, dashboard).inspect_err(|_| drop(shutdown(py)))
+}
+
+/// Has those look who are to look until `shutdown`.
+fn begin_to_look(
+    py: Python<'_>,
+    journal: Option<PathBuf>,
+    dashboard: Option<DashboardSettings>,
+) -> PyResult<()> {
+    if let Some(path) = journal {
+        let looking = released(py, || watching::begin_journals(path));
+        let looking = looking.map_err(|error| errors::exception(py, &error))?;
+        released(py, || lock().looking.push(looking));
+    }
+    if let Some(settings) = dashboard {
+        let dashboard = dashboard::start(py, settings)?;
+        released(py, || lock().dashboard = Some(dashboard));
+    }
+    Ok(())
+}
+
+/// Where the dashboard is to be seen, if there is one.
+pub(crate) fn dashboard_url() -> Option<String> {
+    lock().dashboard.as_ref().map(Dashboard::url)
 }
 
 /// True if there are workers.
@@ -349,7 +393,8 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
         let inline = std::mem::take(&mut clusters.inline);
         clusters.settings = Settings::default();
         clusters.is_initialized = false;
-        (threads, inline)
+        let witnesses = (clusters.dashboard.take(), std::mem::take(&mut clusters.looking));
+        (threads, inline, witnesses)
     });
     if clusters.0.is_empty() && clusters.1.is_empty() {
         return Ok(());

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mobula::{BoxError, Cause, Error, GraphError, Value};
-use pyo3::exceptions::{PyException, PyKeyError, PyRuntimeError};
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -81,8 +81,21 @@ fn says(py: Python<'_>, exception: &PyErr) -> String {
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        // The long form has the traceback.
+        let traceback =
+            self.exception.as_ref().filter(|_| f.alternate()).and_then(|exception| {
+                Python::try_attach(|py| traceback(py, exception).ok()).flatten()
+            });
+        f.write_str(traceback.as_deref().map_or(self.text.as_str(), str::trim_end))
     }
+}
+
+/// An exception with its traceback and what it came of, as Python prints it.
+fn traceback(py: Python<'_>, exception: &PyErr) -> PyResult<String> {
+    // With its traceback, which older versions of Python keep beside it.
+    let value = exception.clone_ref(py).into_value(py);
+    let lines = py.import("traceback")?.call_method1("format_exception", (value,))?;
+    Ok(lines.extract::<Vec<String>>()?.concat())
 }
 
 impl std::error::Error for TaskError {}
@@ -123,6 +136,8 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         "ValueLostError"
     } else if error.is_worker_lost() {
         "WorkerLostError"
+    } else if error.is_journal() {
+        return PyOSError::new_err(error.to_string());
     } else {
         "MobulaError"
     };

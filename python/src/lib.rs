@@ -16,6 +16,7 @@ mod caller;
 mod child;
 mod clusters;
 mod context;
+mod dashboard;
 mod errors;
 mod fork;
 mod hooks;
@@ -32,6 +33,7 @@ mod pickle;
 mod processes;
 mod promise;
 mod queue;
+mod recording;
 mod referent;
 mod remote;
 mod request;
@@ -41,6 +43,7 @@ mod task;
 mod tokens;
 mod vocabulary;
 mod waiting;
+mod watching;
 
 #[pyo3::pymodule]
 mod _core {
@@ -64,6 +67,8 @@ mod _core {
     #[pymodule_export]
     use crate::clusters::{after_fork, before_fork, explain, init, is_initialized, shutdown};
     #[pymodule_export]
+    use crate::dashboard::dashboard_url;
+    #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
     #[pymodule_export]
     use crate::interpreter::is_in_task;
@@ -73,6 +78,8 @@ mod _core {
     use crate::object_ref::{ObjectRef, is_here, ref_here, revive_object_ref};
     #[pymodule_export]
     use crate::persist::{Persisted, persist, revive_persisted};
+    #[pymodule_export]
+    use crate::recording::{PyRecording, read_journal};
     #[pymodule_export]
     use crate::remote::submit;
     #[pymodule_export]
@@ -87,4 +94,6 @@ mod _core {
     use crate::vocabulary::Vocabulary;
     #[pymodule_export]
     use crate::waiting::{get, get_now, put, wait};
+    #[pymodule_export]
+    use crate::watching::{Recorder, snapshots};
 }

@@ -19,10 +19,11 @@ pub mod store;
 pub(crate) mod worker;
 
 mod blocking;
-pub(crate) mod history;
+pub(crate) mod events;
 
 pub use callbacks::CallbackRegistry;
 pub use scheduler::{SchedulerActor, WorkerStats};
+pub(crate) use state::StateLook;
 pub use state::{AskError, StateRef};
 pub use store::StoreActor;
 pub use worker::process::{PackError, Packing, Processes, Question, Stream};

@@ -5,6 +5,8 @@
 //! await. It does not restart an actor that stopped: what it knew is gone.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ThreadId;
 
 use actix::dev::ToEnvelope;
@@ -51,6 +53,8 @@ pub struct StateRef<A: Actor> {
     addr: Addr<A>,
     /// The thread of the actor's arbiter, on which nobody may wait for the actor.
     thread: ThreadId,
+    /// How many messages were sent by handles, of which there are many.
+    sent: Arc<AtomicU64>,
 }
 
 /// Why a state actor gave no answer.
@@ -73,9 +77,39 @@ pub enum AskError {
     },
 }
 
+/// A state actor, seen from outside.
+pub(crate) struct StateLook {
+    /// The actor's type.
+    pub(crate) name: &'static str,
+    sent: Arc<AtomicU64>,
+    is_alive: Box<dyn Fn() -> bool + Send>,
+}
+
+impl StateLook {
+    /// How many messages it was sent through its handles.
+    pub(crate) fn messages(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is there.
+    pub(crate) fn is_alive(&self) -> bool {
+        (self.is_alive)()
+    }
+}
+
 impl<A: Actor<Context = Context<A>>> StateRef<A> {
     pub(crate) fn new(addr: Addr<A>, thread: ThreadId) -> Self {
-        Self { addr, thread }
+        Self { addr, thread, sent: Arc::default() }
+    }
+
+    /// What is seen of the actor from outside. It does not keep the actor.
+    pub(crate) fn look(&self) -> StateLook {
+        let addr = self.addr.downgrade();
+        StateLook {
+            name: std::any::type_name::<A>(),
+            sent: Arc::clone(&self.sent),
+            is_alive: Box::new(move || addr.upgrade().is_some_and(|addr| addr.connected())),
+        }
     }
 
     /// Sends a message and blocks this thread until the actor has answered.
@@ -112,6 +146,7 @@ impl<A: Actor<Context = Context<A>>> StateRef<A> {
         if !self.addr.connected() {
             return Err(AskError::Stopped { actor: std::any::type_name::<A>() });
         }
+        self.sent.fetch_add(1, Ordering::Relaxed);
         // Loss is what the documentation of `tell` promises.
         self.addr.do_send(message);
         Ok(())
@@ -131,6 +166,7 @@ impl<A: Actor<Context = Context<A>>> StateRef<A> {
         A::Context: ToEnvelope<A, M>,
         M: Message<Result: Send> + Send + 'static,
     {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let request = self.addr.send(message);
         async {
             request.await.map_err(|error| match error {
@@ -149,7 +185,7 @@ impl<A: Actor<Context = Context<A>>> StateRef<A> {
 
 impl<A: Actor> Clone for StateRef<A> {
     fn clone(&self) -> Self {
-        Self { addr: self.addr.clone(), thread: self.thread }
+        Self { addr: self.addr.clone(), thread: self.thread, sent: Arc::clone(&self.sent) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Client`] and its calls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use actix::{Actor, Addr, Context};
 use futures::channel::oneshot;
@@ -9,18 +9,19 @@ use futures::channel::oneshot;
 use super::handle::{CallbackGuard, CancelGuard, RunHandle};
 use super::request::Request;
 use crate::actors::callbacks::{Callback, CallbackId, CallbackRegistry, Register, Unregister};
-use crate::actors::history::History;
-use crate::actors::store::{Maker, ObjectRef, Store, StoreStats, StoredValue, next_run};
+use crate::actors::events::Events;
+use crate::actors::store::{Maker, ObjectRef, Store, StoredValue, next_run};
 use crate::actors::worker::ActiveRun;
 use crate::actors::{
-    Crew, PromisedObjects, ReadWorkerStats, Reply, SchedulerActor, StateRef, Submission, Submit,
-    WorkerStats, block_on, is_arbiter_thread, wait_among, wait_needing,
+    Crew, PromisedObjects, Reply, SchedulerActor, StateRef, Submission, Submit, is_arbiter_thread,
+    wait_among, wait_needing,
 };
 use crate::delayed::{Delayed, DelayedList};
 use crate::engine::{Policy, Resources, Run};
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, Key, Meaning, Missing, Outputs, Plan, Results};
 use crate::host::Host;
+use crate::monitor::WeakMonitor;
 use crate::value::{Data, Value};
 
 /// Runs graphs on a cluster. Cloning is cheap; a clone may be sent anywhere, also into tasks.
@@ -29,24 +30,26 @@ use crate::value::{Data, Value};
 /// error, because it would hold up every actor there.
 #[derive(Clone, Debug)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    scheduler: Addr<SchedulerActor>,
-    registry: Addr<CallbackRegistry>,
-    store: Store,
+pub(super) struct Shared {
+    pub(super) scheduler: Addr<SchedulerActor>,
+    pub(super) registry: Addr<CallbackRegistry>,
+    pub(super) store: Store,
     /// What every run needs.
     resources: Resources,
     /// Knows the runs that go on. Those must not live as long as a client does.
-    crew: Weak<Crew>,
-    /// What happened lately.
-    history: Arc<History>,
-    host: Weak<Host>,
+    pub(super) crew: Weak<Crew>,
+    /// Where it is told what happens.
+    events: Arc<Events>,
+    pub(super) host: Weak<Host>,
     /// How many callbacks are registered; changed before the registry is told.
     callbacks: AtomicUsize,
     next_callback: AtomicU64,
+    /// Who looks, while somebody does.
+    pub(super) monitor: Mutex<WeakMonitor>,
     /// True once the cluster is ending.
     closed: AtomicBool,
 }
@@ -64,11 +67,12 @@ impl Client {
             registry,
             resources: store.shelf().resources(),
             crew: Arc::downgrade(crew),
-            history: Arc::clone(crew.history()),
+            events: Arc::clone(crew.events()),
             store,
             host: Arc::downgrade(host),
             callbacks: AtomicUsize::new(0),
             next_callback: AtomicU64::new(0),
+            monitor: Mutex::default(),
             closed: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -450,60 +454,14 @@ impl Client {
         A: Actor<Context = Context<A>> + Send,
     {
         let host = self.shared.host.upgrade().filter(|_| !self.is_closed());
-        host.ok_or_else(|| Error::from(Kind::Closed))?.start_state(actor)
+        let host = host.ok_or_else(|| Error::from(Kind::Closed))?;
+        let state = host.start_state(actor)?;
+        host.show(&state);
+        Ok(state)
     }
 
-    /// What the store holds.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended.
-    pub async fn stats(&self) -> Result<StoreStats, Error> {
-        self.shared.store.stats().await.ok_or_else(|| Kind::Closed.into())
-    }
-
-    /// As [`stats`](Self::stats), and waits on this thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended; and on an arbiter.
-    pub fn stats_blocking(&self) -> Result<StoreStats, Error> {
-        refuse_on_arbiter("stats")?;
-        block_on(self.stats(), std::thread::park)
-    }
-
-    /// What is known of the workers: how many there are, how many threads are stuck in calls that are
-    /// over their time limit, and how many were replaced.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let cluster = mobula::Cluster::builder().workers(2).start()?;
-    /// let stats = cluster.worker_stats_blocking()?;
-    /// assert_eq!((stats.workers, stats.stuck, stats.replaced), (2, 0, 0));
-    /// # Ok::<(), mobula::Error>(())
-    /// ```
-    pub async fn worker_stats(&self) -> Result<WorkerStats, Error> {
-        let stats = self.shared.scheduler.send(ReadWorkerStats).await;
-        stats.ok().filter(|_| !self.is_closed()).ok_or_else(|| Kind::Closed.into())
-    }
-
-    /// As [`worker_stats`](Self::worker_stats), and waits on this thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if the cluster has ended; and on an arbiter.
-    pub fn worker_stats_blocking(&self) -> Result<WorkerStats, Error> {
-        refuse_on_arbiter("worker_stats")?;
-        block_on(self.worker_stats(), std::thread::park)
-    }
-
-    pub(super) fn history(&self) -> &History {
-        &self.shared.history
+    pub(super) fn events(&self) -> &Arc<Events> {
+        &self.shared.events
     }
 
     /// The runs that go on; none if the cluster has ended.
@@ -517,7 +475,7 @@ impl Client {
         found.filter(|_| !self.is_closed()).ok_or_else(|| Kind::Closed.into())
     }
 
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Client;
 use super::calls::refuse_on_arbiter;
 use crate::actors::block_on;
-use crate::actors::history::Event;
+use crate::actors::events::Event;
 use crate::actors::store::StoredValue;
 use crate::actors::worker::ActiveRun;
 use crate::engine::{TaskId, TaskState};
@@ -86,7 +86,7 @@ impl Client {
     /// # Ok::<(), mobula::Error>(())
     /// ```
     pub fn story(&self, key: &Key) -> Vec<Event> {
-        self.history().story(key)
+        self.events().story(key)
     }
 
     /// What a key's task is doing right now, and if it waits, for what: which inputs, how many bytes,

@@ -6,6 +6,7 @@
 mod calls;
 mod explain;
 mod handle;
+mod looking;
 mod request;
 
 pub use calls::{Client, wait_blocking};

@@ -58,7 +58,9 @@ pub use memory::{Limits, Memory};
 pub use pace::Pace;
 pub(crate) use padded::Padded;
 pub use policy::{OnError, Placement, Policy};
-pub use run::{Completion, Gathering, Pins, Resources, Run, Status, TaskState, Ticket};
+pub use run::{
+    Completion, Gathering, Pins, Resources, Run, Standing, Status, Tally, TaskState, Ticket,
+};
 pub use scheduler::{ALLOWED_LOSSES, Engine};
 pub use watch::Watch;
 pub use window::Window;

@@ -46,7 +46,7 @@ pub struct Counts {
     pub failed: u64,
     /// Those that do not run because another one failed.
     pub skipped: u64,
-    /// Those that workers are in. In worker processes also those that were sent ahead.
+    /// Those that workers are in, and those whose futures are awaited.
     pub running: u64,
     /// Those that have not started.
     pub waiting: u64,

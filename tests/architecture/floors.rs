@@ -38,7 +38,7 @@ const ALONE: [&str; 2] = ["config", "error"];
 ///
 /// `blocking` is what all of them wait with.
 const ACTORS: [&str; 7] =
-    ["blocking", "history", "state", "store", "callbacks", "worker", "scheduler"];
+    ["blocking", "events", "state", "store", "callbacks", "worker", "scheduler"];
 
 fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|&(_, floor)| floor)

@@ -217,7 +217,7 @@ fn asynchronous_tasks_end_under_a_tight_limit() {
                 let sums: Vec<Delayed<u64>> =
                     (0..64).map(|number| change.call(later.call(number))).collect();
                 let answer = site.compute_blocking(&delayed(total).call(sums)).unwrap();
-                assert_eq!(answer, (0..64).map(sum_of).sum());
+                assert_eq!(answer, (0..64).map(sum_of).sum::<u64>());
                 site.until_empty();
             }
         }
@@ -252,7 +252,7 @@ fn several_runs_share_one_limit() {
                             .map(|number| delayed(sum).call(delayed(block).call(number)))
                             .collect();
                         let answer = site.compute_blocking(&delayed(total).call(sums)).unwrap();
-                        assert_eq!(answer, (0..64).map(sum_of).sum());
+                        assert_eq!(answer, (0..64).map(sum_of).sum::<u64>());
                     }
                 });
             }

@@ -96,7 +96,7 @@ fn inputs_are_made_again_while_their_run_goes_on() {
                 site.damage(8, damage);
                 opener.open();
                 let answer: u64 = handle.wait().unwrap().into_data().unwrap();
-                assert_eq!(answer, (0..8).map(sum_of).sum());
+                assert_eq!(answer, (0..8).map(sum_of).sum::<u64>());
                 let stats = site.stats_blocking().unwrap();
                 assert_eq!((stats.recomputed, stats.lost), (8, 0));
                 site.until_empty();
@@ -307,7 +307,7 @@ fn a_task_gathers_what_is_made_again_on_the_only_worker() {
             Ok(values.iter().filter_map(|value| value.downcast_ref()).map(sum).sum())
         };
         let answer = site.compute_blocking(&delayed(gather).call(())).unwrap();
-        assert_eq!(answer, (0..3).map(sum_of).sum());
+        assert_eq!(answer, (0..3).map(sum_of).sum::<u64>());
         drop(refs);
         site.until_empty();
     });

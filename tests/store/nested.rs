@@ -59,7 +59,7 @@ fn nested_runs_with_inputs_that_come_back() {
             let sums: Vec<Delayed<u64>> =
                 (0..8_u64).map(|number| delayed(sum).call(read.call(number))).collect();
             let answer = site.compute_blocking(&delayed(total).call(sums)).unwrap();
-            assert_eq!(answer, (0..8).map(sum_of).sum());
+            assert_eq!(answer, (0..8).map(sum_of).sum::<u64>());
             drop((refs, read));
             site.until_empty();
         }

@@ -266,7 +266,7 @@ fn runs_share_values_that_are_on_disk() {
             .map(|sums| site.run(delayed(crate::site::total).call(sums).plan().unwrap()));
         for handle in handles {
             let answer: u64 = handle.wait().unwrap().into_data().unwrap();
-            assert_eq!(answer, (0..4).map(sum_of).sum());
+            assert_eq!(answer, (0..4).map(sum_of).sum::<u64>());
         }
         drop((one, two));
         until(|| refs.iter().all(ObjectRef::is_spilled));

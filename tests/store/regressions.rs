@@ -32,7 +32,7 @@ fn persisted_data_that_a_run_uses_twice_can_leave_meanwhile() {
         until(|| site.stats_blocking().unwrap().spilled_values >= BLOCKS - 8);
         opener.open();
         let result: u64 = handle.wait().unwrap().into_data().unwrap();
-        assert_eq!(result, (0..BLOCKS).map(sum_of).sum());
+        assert_eq!(result, (0..BLOCKS).map(sum_of).sum::<u64>());
         drop((fetched, passed));
         // What is counted is counted once: the refs alone hold values now.
         until(|| site.stats_blocking().unwrap().holdings.values == BLOCKS);

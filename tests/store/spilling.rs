@@ -97,7 +97,7 @@ fn a_sum_that_fits_moves_nothing() {
             level = level.chunks(4).map(|sums| delayed(total).call(sums.to_vec())).collect();
         }
         let sum = site.compute_blocking(&level[0]).unwrap();
-        assert_eq!(sum, (0..256).map(sum_of).sum());
+        assert_eq!(sum, (0..256).map(sum_of).sum::<u64>());
         let stats = site.stats_blocking().unwrap();
         assert_eq!((stats.disk.written_bytes, stats.failed_writes), (0, 0));
         assert!(stats.holdings.peak_bytes <= 4 * MIB, "{}", stats.holdings.peak_bytes);
@@ -174,7 +174,7 @@ fn spilled_inputs_come_back_for_tasks() {
             until(|| site.stats_blocking().unwrap().spilled_values == 16);
             opener.open();
             let answer: u64 = handle.wait().unwrap().into_data().unwrap();
-            assert_eq!(answer, (0..16).map(sum_of).sum());
+            assert_eq!(answer, (0..16).map(sum_of).sum::<u64>());
             site.until_empty();
         }
     });

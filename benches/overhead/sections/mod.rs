@@ -6,6 +6,7 @@
 //! | `frontend` | building and planning a graph |
 //! | `million` | a million tasks: time and bytes of everything |
 //! | `hooks` | what callbacks add to a task |
+//! | `watching` | what looking at a cluster costs its tasks |
 //! | `startup` | from nothing to the first result, and the round trip of small graphs |
 //! | `store` | data larger than memory, and what keeping account of it costs |
 //! | `engine` | the engine alone: events and decisions a second |
@@ -17,6 +18,7 @@ mod million;
 mod races;
 mod startup;
 mod store;
+mod watching;
 
 use crate::arguments::Arguments;
 use crate::peers::{CRATES, ENGINES};
@@ -37,6 +39,8 @@ pub(crate) enum Topic {
     Million,
     /// What callbacks cost.
     Hooks,
+    /// What looking costs.
+    Watching,
     /// The first result, and small graphs.
     Startup,
     /// Data larger than memory.
@@ -47,7 +51,7 @@ pub(crate) enum Topic {
 
 impl Topic {
     /// All sections, in the order of the report.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Race(Race::Overhead),
         Self::Race(Race::Crates),
         Self::Race(Race::LargerCrates),
@@ -55,6 +59,7 @@ impl Topic {
         Self::Frontend,
         Self::Million,
         Self::Hooks,
+        Self::Watching,
         Self::Startup,
         Self::Store,
         Self::Engine,
@@ -67,6 +72,7 @@ impl Topic {
             Self::Frontend => frontend::NAME,
             Self::Million => million::NAME,
             Self::Hooks => hooks::NAME,
+            Self::Watching => watching::NAME,
             Self::Startup => startup::NAME,
             Self::Store => store::NAME,
             Self::Engine => engine::NAME,
@@ -79,6 +85,7 @@ impl Topic {
             Self::Race(_) => ENGINES.iter().chain(CRATES).map(|entry| entry.name).collect(),
             Self::Frontend | Self::Million => frontend::subjects(),
             Self::Hooks => hooks::SUBJECTS.to_vec(),
+            Self::Watching => watching::SUBJECTS.to_vec(),
             Self::Startup => startup::SUBJECTS.to_vec(),
             Self::Store => store::SUBJECTS.to_vec(),
             Self::Engine => engine::SUBJECTS.to_vec(),
@@ -92,6 +99,7 @@ impl Topic {
             Self::Frontend => frontend::run(arguments),
             Self::Million => million::run(arguments, workers),
             Self::Hooks => hooks::run(arguments, workers),
+            Self::Watching => watching::run(arguments, workers),
             Self::Startup => startup::run(arguments, workers),
             Self::Store => store::run(arguments, workers),
             Self::Engine => engine::run(arguments),

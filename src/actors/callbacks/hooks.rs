@@ -5,10 +5,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::super::contained_panic_message;
+use super::super::events::HookTimes;
 use super::super::store::ObjectRef;
 use super::callback::{Callback, HookResult, ObjectRefs, PreState, RunView, TaskView};
 use crate::engine::{Cause, Failure, Run, TaskId};
@@ -30,6 +32,8 @@ pub enum CallbackErrors {
 pub(crate) struct HookSet {
     callbacks: Arc<[Arc<dyn Callback>]>,
     errors: CallbackErrors,
+    /// How long they take, while somebody wants to know.
+    times: Option<Arc<HookTimes>>,
     /// Tasks that were answered for at the start of the run, by callback; set once, by the registry.
     answered: Arc<[(TaskId, usize)]>,
 }
@@ -38,19 +42,43 @@ pub(crate) struct HookSet {
 pub(crate) type PreStates = SmallVec<[PreState; 2]>;
 
 impl HookSet {
-    pub(super) fn new(callbacks: Vec<Arc<dyn Callback>>, errors: CallbackErrors) -> Self {
-        Self { callbacks: callbacks.into(), errors, answered: Arc::default() }
+    /// If `measures`, it is noted how long the hooks take.
+    pub(super) fn new(
+        callbacks: Vec<Arc<dyn Callback>>,
+        errors: CallbackErrors,
+        measures: bool,
+    ) -> Self {
+        let names = || callbacks.iter().map(|callback| callback.name().to_owned());
+        let times = measures.then(|| Arc::new(HookTimes::new(names())));
+        Self { callbacks: callbacks.into(), errors, times, answered: Arc::default() }
+    }
+
+    /// How long the callbacks take, if that is measured.
+    pub(crate) fn times(&self) -> Option<&Arc<HookTimes>> {
+        self.times.as_ref()
+    }
+
+    /// Notes how long a hook has taken, if that is wanted.
+    fn measured<T>(&self, callback: usize, call: impl FnOnce() -> T) -> T {
+        let Some(times) = &self.times else { return call() };
+        #[expect(clippy::disallowed_methods, reason = "measures the hooks")]
+        let began = Instant::now();
+        let answer = call();
+        times.took(callback, began.elapsed());
+        answer
     }
 
     /// Calls one hook of one callback.
     fn guarded<T>(
         &self,
-        callback: &Arc<dyn Callback>,
+        who: usize,
         hook: &'static str,
         key: Option<&Key>,
         call: impl FnOnce(&dyn Callback) -> Result<T, BoxError>,
     ) -> Result<Option<T>, Failure> {
-        let error = match catch_unwind(AssertUnwindSafe(|| call(callback.as_ref()))) {
+        let callback = &self.callbacks[who];
+        let guarded = || catch_unwind(AssertUnwindSafe(|| call(callback.as_ref())));
+        let error = match self.measured(who, guarded) {
             Ok(Ok(answer)) => return Ok(Some(answer)),
             Ok(Err(error)) => error,
             Err(panic) => format!("panicked: {}", contained_panic_message(panic)).into(),
@@ -74,8 +102,8 @@ impl HookSet {
         key: Option<&Key>,
         call: impl Fn(&dyn Callback) -> HookResult,
     ) -> Result<(), Failure> {
-        for callback in self.callbacks.iter() {
-            self.guarded(callback, hook, key, &call)?;
+        for who in 0..self.callbacks.len() {
+            self.guarded(who, hook, key, &call)?;
         }
         Ok(())
     }
@@ -84,14 +112,14 @@ impl HookSet {
     pub(super) fn lookup(&self, plan: &Plan) -> Result<Vec<(TaskId, Value, usize)>, Failure> {
         let keys: Vec<&Key> = plan.tasks().map(|task| plan.key(task)).collect();
         let mut answers: Vec<Option<(Value, usize)>> = Vec::new();
-        for (who, callback) in self.callbacks.iter().enumerate() {
-            let known = self.guarded(callback, "lookup", None, |hooks| hooks.lookup(&keys))?;
+        for who in 0..self.callbacks.len() {
+            let known = self.guarded(who, "lookup", None, |hooks| hooks.lookup(&keys))?;
             let known = known.into_iter().flatten().enumerate();
             for (at, value) in known.take(keys.len()) {
                 note(&mut answers, keys.len(), at, value.map(|value| (value, who)));
             }
             let is_answered = |task: TaskId| answers.get(task.index()).is_some_and(Option::is_some);
-            let known = self.guarded(callback, "graph_lookup", None, |hooks| {
+            let known = self.guarded(who, "graph_lookup", None, |hooks| {
                 hooks.graph_lookup(plan, &is_answered)
             })?;
             for (task, value) in known.into_iter().flatten() {
@@ -119,11 +147,11 @@ impl HookSet {
 
     /// Tells each callback which of its answers are used.
     pub(super) fn lookup_used(&self, plan: &Plan, used: &[(TaskId, usize)]) -> Result<(), Failure> {
-        for (who, callback) in self.callbacks.iter().enumerate() {
+        for who in 0..self.callbacks.len() {
             let its = used.iter().filter(|(_, owner)| *owner == who);
             let keys: Vec<&Key> = its.map(|(task, _)| plan.key(*task)).collect();
             if !keys.is_empty() {
-                self.guarded(callback, "lookup_used", None, |hooks| hooks.lookup_used(&keys))?;
+                self.guarded(who, "lookup_used", None, |hooks| hooks.lookup_used(&keys))?;
             }
         }
         Ok(())
@@ -137,12 +165,12 @@ impl HookSet {
         let key = view.key();
         self.each("graph_pretask", Some(key), |hooks| hooks.graph_pretask(key, plan, &state))?;
         let mut answer = None;
-        for callback in self.callbacks.iter() {
+        for who in 0..self.callbacks.len() {
             if !run.is_running() {
                 return Ok(None);
             }
             let ask = |hooks: &dyn Callback| hooks.presubmit(&view, key, &deps);
-            let given = self.guarded(callback, "presubmit", Some(key), ask)?.flatten();
+            let given = self.guarded(who, "presubmit", Some(key), ask)?.flatten();
             answer = answer.or(given);
         }
         if answer.is_none() && run.is_running() {
@@ -162,9 +190,9 @@ impl HookSet {
     pub(crate) fn pretask(&self, run: &Arc<Run>, task: TaskId) -> Result<PreStates, Failure> {
         let (key, inputs) = (run.plan().key(task), ObjectRefs { run, task });
         let mut states = PreStates::new();
-        for callback in self.callbacks.iter() {
+        for who in 0..self.callbacks.len() {
             let pretask = |hooks: &dyn Callback| hooks.pretask(key, &inputs);
-            states.push(self.guarded(callback, "pretask", Some(key), pretask)?.flatten());
+            states.push(self.guarded(who, "pretask", Some(key), pretask)?.flatten());
         }
         Ok(states)
     }
@@ -175,9 +203,9 @@ impl HookSet {
         result: &Value,
         states: PreStates,
     ) -> Result<(), Failure> {
-        for (callback, state) in self.callbacks.iter().zip(states) {
+        for (who, state) in states.into_iter().enumerate().take(self.callbacks.len()) {
             let post = |hooks: &dyn Callback| hooks.posttask(key, result, state);
-            self.guarded(callback, "posttask", Some(key), post)?;
+            self.guarded(who, "posttask", Some(key), post)?;
         }
         Ok(())
     }
@@ -210,9 +238,9 @@ impl HookSet {
     ) -> Result<(), Failure> {
         let view = RunView { run, hooks: self };
         let mut first = Ok(());
-        for callback in self.callbacks.iter() {
+        for who in 0..self.callbacks.len() {
             let finish = |hooks: &dyn Callback| hooks.graph_finish(plan, &view, errored);
-            let answer = self.guarded(callback, "graph_finish", None, finish);
+            let answer = self.guarded(who, "graph_finish", None, finish);
             first = first.and(answer.map(drop));
         }
         first
@@ -220,9 +248,9 @@ impl HookSet {
 
     /// Called for every callback, also if one fails: the run has failed already.
     pub(super) fn error(&self, key: &Key, failure: &Failure) {
-        for callback in self.callbacks.iter() {
+        for who in 0..self.callbacks.len() {
             let tell = |hooks: &dyn Callback| hooks.error(key, failure);
-            if let Err(failure) = self.guarded(callback, "error", Some(key), tell) {
+            if let Err(failure) = self.guarded(who, "error", Some(key), tell) {
                 log::warn!("{failure}");
             }
         }
@@ -230,9 +258,9 @@ impl HookSet {
 
     /// Called for every callback, also if one fails: a value has moved, and no run is to blame.
     pub(super) fn spill(&self, key: &Key, bytes: u64) {
-        for callback in self.callbacks.iter() {
+        for who in 0..self.callbacks.len() {
             let tell = |hooks: &dyn Callback| hooks.spill(key, bytes);
-            if let Err(failure) = self.guarded(callback, "spill", Some(key), tell) {
+            if let Err(failure) = self.guarded(who, "spill", Some(key), tell) {
                 log::warn!("{failure}");
             }
         }

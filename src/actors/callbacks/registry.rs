@@ -11,6 +11,7 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
 
 use super::super::block_on;
+use super::super::events::Events;
 use super::super::panic_message;
 use super::super::store::{ObjectRef, Spilled};
 use super::callback::Callback;
@@ -26,6 +27,8 @@ pub struct CallbackRegistry {
     errors: CallbackErrors,
     /// What the runs need that begin here.
     resources: Resources,
+    /// Where it is told what happens.
+    events: Arc<Events>,
     /// The callbacks of the runs that go on.
     active: HashMap<RunId, HookSet>,
     /// Hooks of whole runs that failed while their run went on; taken by `EndRun`.
@@ -37,11 +40,12 @@ pub struct CallbackRegistry {
 pub(crate) struct CallbackId(pub(crate) u64);
 
 impl CallbackRegistry {
-    pub(crate) fn new(errors: CallbackErrors, resources: Resources) -> Self {
+    pub(crate) fn new(errors: CallbackErrors, resources: Resources, events: Arc<Events>) -> Self {
         Self {
             callbacks: Vec::new(),
             errors,
             resources,
+            events,
             active: HashMap::new(),
             failed: HashMap::new(),
         }
@@ -139,7 +143,8 @@ impl CallbackRegistry {
     /// The registered callbacks, and others behind them.
     fn hooks(&self, others: Vec<Arc<dyn Callback>>) -> HookSet {
         let registered = self.callbacks.iter().map(|(_, callback)| Arc::clone(callback));
-        HookSet::new(registered.chain(others).collect(), self.errors)
+        let measures = self.events.stream().is_heard();
+        HookSet::new(registered.chain(others).collect(), self.errors, measures)
     }
 
     fn begin(

@@ -13,6 +13,7 @@ use actix::{Addr, Context, Handler, Message, MessageResult};
 
 use super::SchedulerActor;
 use super::timers::Due;
+use crate::actors::events::Noted;
 use crate::actors::worker::{ActiveRun, Relieve, WorkerActor, asks_conditions, fail_task};
 use crate::engine::{Cause, Event, Ticket, WorkerId};
 
@@ -172,6 +173,7 @@ impl SchedulerActor {
                 "worker {worker} is stuck in a task that is over its time limit; worker {seat} takes \
                  its place"
             );
+            self.settings.crew.events().tell(|| Noted::WorkerStuck { worker });
             address.do_send(Relieve);
             self.stuck.threads.insert(worker, address);
         }

@@ -10,7 +10,7 @@ mod timers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
@@ -22,7 +22,7 @@ use super::callbacks::{
     BeginRun, Callback, CallbackRegistry, DoAside, EndRun, Ending, HookSet, RunHookFailed,
     TellError, TellRetry, Wanted,
 };
-use super::history::Happening;
+use super::events::{End, Happening, Noted};
 use super::store::Recover;
 use super::worker::{
     ActiveRun, AsyncActor, ForgetRun, Hooks, LostTask, Report, RunTasks, Stop, WorkerActor,
@@ -157,6 +157,7 @@ impl SchedulerActor {
 
     fn start_worker(&mut self, worker: WorkerId, context: &mut Context<Self>) {
         self.workers.insert(worker, WorkerActor::new(worker, self.settings.clone()).start());
+        self.settings.crew.events().tell(|| Noted::WorkerUp { worker });
         self.happened(Event::WorkerJoined { worker }, context);
     }
 
@@ -173,8 +174,7 @@ impl SchedulerActor {
 
     fn tell_retry(&mut self, run: RunId, task: TaskId, attempt: u32, context: &mut Context<Self>) {
         let Some(entry) = self.runs.get(&run) else { return };
-        let key = entry.active.run.plan().key(task);
-        self.settings.crew.history().note(Some(run), key, Happening::TriedAgain { attempt });
+        entry.active.note(task, Happening::TriedAgain { attempt }, String::new);
         if let Some(hooks) = &entry.active.hooks {
             hooks.retry(task);
             // If the registry is gone, the cluster ends.
@@ -192,8 +192,7 @@ impl SchedulerActor {
     fn condemn(&mut self, run: RunId, task: TaskId, attempts: u32, worker_lost: bool) {
         let Some(entry) = self.runs.get(&run) else { return };
         let failure = entry.failure(task, attempts, worker_lost);
-        let key = entry.active.run.plan().key(task);
-        self.settings.crew.history().note(Some(run), key, Happening::GivenUp { attempts });
+        entry.active.note(task, Happening::GivenUp { attempts }, String::new);
         entry.active.run.condemn(task, failure.clone());
         if let Some(hooks) = &entry.active.hooks {
             // If the registry is gone, the cluster ends.
@@ -218,8 +217,7 @@ impl SchedulerActor {
                 (Status::Failed, Err(Ending::Failed(failure)))
             }
             RunOutcome::Failed { task, attempts, worker_lost } => {
-                let key = active.run.plan().key(task);
-                self.settings.crew.history().note(Some(run), key, Happening::GivenUp { attempts });
+                active.note(task, Happening::GivenUp { attempts }, String::new);
                 (Status::Failed, Err(Ending::Failed(entry.failure(task, attempts, worker_lost))))
             }
         };
@@ -240,8 +238,12 @@ impl SchedulerActor {
             };
             let end = EndRun { run: Arc::clone(&run), hooks: hooks.set.clone(), ending, wanted };
             self.in_hooks += 1;
-            let answer = self.registry.send(end).into_actor(self).map(|results, actor, _| {
+            let events = Arc::clone(self.settings.crew.events());
+            let (id, condemned) = (run.id(), failed_task(&outcome));
+            let answer = self.registry.send(end).into_actor(self).map(move |results, actor, _| {
                 let results = results.unwrap_or(Err(Ending::Cancelled));
+                let ending = results.as_ref().map(drop);
+                events.tell(|| Noted::RunEnded { run: id, end: end_of(ending, condemned) });
                 let finished = |results: Option<Results>| {
                     results.map_or(Finished::Run(run), Finished::Results)
                 };
@@ -252,6 +254,9 @@ impl SchedulerActor {
             // The registry holds the run as long as its hooks are called.
             return self.drop_aside(entry.active);
         }
+        let events = self.settings.crew.events();
+        let end = || end_of(ending.as_ref().map(drop), failed_task(&outcome));
+        events.tell(|| Noted::RunEnded { run: run.id(), end: end() });
         match ending {
             // Whoever waits gets the last pointer to the run but those of workers.
             Ok(()) => {
@@ -317,14 +322,39 @@ impl SchedulerActor {
             reports: scheduler.recipient(),
             futures: self.futures.clone().recipient(),
             has_futures: AtomicBool::new(false),
+            awaited: AtomicUsize::new(0),
             is_elsewhere: AtomicBool::new(false),
-            history: Arc::clone(self.settings.crew.history()),
+            events: Arc::clone(self.settings.crew.events()),
         });
         let on_error = active.run.policy().on_error;
+        self.settings.crew.events().tell(|| active.began());
         self.watch(&active, context);
         let entry = Entry { active, reply, returned: HashMap::new(), failure: None };
         self.runs.insert(id, entry);
         self.happened(Event::RunSubmitted { run: id, tasks, roots, on_error }, context);
+    }
+}
+
+/// The task with which a run has failed.
+fn failed_task(outcome: &RunOutcome) -> Option<TaskId> {
+    match outcome {
+        RunOutcome::Failed { task, .. } => Some(*task),
+        RunOutcome::Done
+        | RunOutcome::HookFailed
+        | RunOutcome::Overdue
+        | RunOutcome::Incomplete
+        | RunOutcome::Cancelled => None,
+    }
+}
+
+/// How a run ended, for those who listen.
+fn end_of(ending: Result<(), &Ending>, task: Option<TaskId>) -> End {
+    match ending {
+        Ok(()) => End::Done,
+        Err(Ending::Cancelled) => End::Cancelled,
+        Err(Ending::HookFailed) => End::Failed { failures: Vec::new(), task },
+        Err(Ending::Failed(failure)) => End::Failed { failures: vec![failure.clone()], task },
+        Err(Ending::AllFailed(failures)) => End::Failed { failures: failures.to_vec(), task },
     }
 }
 
@@ -498,6 +528,8 @@ impl Handler<WorkerLost> for SchedulerActor {
             return self.happened(Event::SeatFree { worker, running }, context);
         }
         self.workers.remove(&worker);
+        let why = || "its thread died".to_owned();
+        self.settings.crew.events().tell(|| Noted::WorkerDown { worker, why: why() });
         self.happened(Event::WorkerLost { worker, running }, context);
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 
-use super::history::Happening;
+use super::events::Happening;
 pub(crate) use buffer::Buffer;
 use buffer::{Leave, Written};
 use io::Urgency;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Addr, Recipient};
 
-use super::super::history::{Happening, History};
+use super::super::events::{Events, Happening};
 use super::buffer::{Buffer, Lineage, Place, Written};
 use super::io::{Io, Urgency};
 use super::trim;
@@ -20,7 +20,7 @@ use crate::engine::{
     Failure, Held, Keeper, Kept, LARGE, Made, Memory, Padded, Policy, Resources, Run, WorkerId,
 };
 use crate::graph::{Key, Plan};
-use crate::spill::{Disk, SpillFile};
+use crate::spill::{Disk, DiskUsage, SpillFile};
 use crate::value::Value;
 
 thread_local! {
@@ -59,7 +59,7 @@ pub(crate) struct Shelf {
     fetched: Mutex<HashMap<usize, Weak<Buffer>>>,
     /// True if the policy wants to know what values cost.
     prices: bool,
-    history: Arc<History>,
+    events: Arc<Events>,
     /// Bytes of the values that were freed because they moved to disk.
     freed: AtomicU64,
     /// True once the cluster ends.
@@ -97,7 +97,7 @@ impl Shelf {
         workers: usize,
         disk: Disk,
         prices: bool,
-        history: Arc<History>,
+        events: Arc<Events>,
     ) -> Arc<Self> {
         /// More threads than these only make a disk seek.
         const MOST_THREADS: usize = 4;
@@ -111,7 +111,7 @@ impl Shelf {
             counts: Counts::default(),
             fetched: Mutex::default(),
             prices,
-            history,
+            events,
             freed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             links: OnceLock::new(),
@@ -147,6 +147,17 @@ impl Shelf {
 
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// How many values are on disk and not in memory, and what they take when they are there.
+    pub(crate) fn away(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.counts.away), read(&self.counts.away_bytes))
+    }
+
+    /// What the files of values take.
+    pub(crate) fn disk_usage(&self) -> DiskUsage {
+        self.disk.usage()
     }
 
     /// The time by which uses are ordered: how many buffers there have been.
@@ -325,7 +336,7 @@ impl Shelf {
 
     /// Notes what happened to a value.
     pub(super) fn note(&self, buffer: &Buffer, what: Happening) {
-        self.history.note(buffer.run(), buffer.key(), what);
+        self.events.note(buffer.run(), None, buffer.key(), what, String::new);
     }
 
     /// Waits on this I/O thread, before a value of so many bytes comes back, until the actor has decided

@@ -9,7 +9,7 @@ use actix::{Message, Recipient};
 
 use super::super::callbacks::{AllSubmitted, HookSet, RunHookFailed};
 use super::super::contained_panic_message;
-use super::super::history::{Happening, History};
+use super::super::events::{Events, Happening, Noted};
 use super::asynchronous::AwaitTask;
 use crate::engine::{Failure, Run, RunId, TaskId, Ticket, WorkerId};
 use crate::graph::{Backoff, Missing, ProcessEnd};
@@ -25,10 +25,12 @@ pub(crate) struct ActiveRun {
     pub(crate) futures: Recipient<AwaitTask>,
     /// True once a future was handed over.
     pub(crate) has_futures: AtomicBool,
+    /// How many of its futures are being awaited.
+    pub(crate) awaited: AtomicUsize,
     /// True once tasks of it are called in processes, if the run leaves that open.
     pub(crate) is_elsewhere: AtomicBool,
-    /// Where it is noted what happens to tasks.
-    pub(crate) history: Arc<History>,
+    /// Where it is told what happens to tasks.
+    pub(crate) events: Arc<Events>,
 }
 
 /// The callbacks of a run, for a run that has some.
@@ -124,6 +126,16 @@ impl Hooks {
 }
 
 impl ActiveRun {
+    /// That the run begins, for those who listen.
+    pub(crate) fn began(&self) -> Noted {
+        Noted::RunBegan {
+            run: self.run.id(),
+            plan: Arc::clone(self.run.plan()),
+            tally: self.run.tally(),
+            hooks: self.hooks.as_ref().and_then(|hooks| hooks.set.times().cloned()),
+        }
+    }
+
     /// Notes that a task is not called: `missing` stands for its value. One that failed itself was
     /// taken on before; no hook hears of one that is skipped, but it counts as taken on.
     pub(super) fn skipped(&self, task: TaskId, missing: &Value) {
@@ -131,7 +143,7 @@ impl ActiveRun {
         let is_skipped = missing.is_some_and(Missing::is_skipped);
         if let Some(missing) = missing.filter(|_| is_skipped) {
             let cause = told(&missing.failure);
-            self.note(task, Happening::Skipped { cause });
+            self.note(task, Happening::Skipped { cause }, String::new);
         }
         if let Some(hooks) = &self.hooks
             && is_skipped
@@ -143,11 +155,14 @@ impl ActiveRun {
 
     /// Notes an attempt that failed. Not to be called on the scheduler's arbiter for an error of a user.
     pub(super) fn failed(&self, task: TaskId, failure: &Failure) {
-        self.note(task, Happening::Failed { error: told(failure) });
+        let details = || told_in_full(failure);
+        self.note(task, Happening::Failed { error: told(failure) }, details);
     }
 
-    fn note(&self, task: TaskId, what: Happening) {
-        self.history.note(Some(self.run.id()), self.run.plan().key(task), what);
+    /// Notes what happened to a task.
+    pub(crate) fn note(&self, task: TaskId, what: Happening, details: impl FnOnce() -> String) {
+        let (run, key) = (self.run.id(), self.run.plan().key(task));
+        self.events.note(Some(run), Some(task), key, what, details);
     }
 
     pub(super) fn report(&self, report: Report) {
@@ -157,8 +172,31 @@ impl ActiveRun {
 }
 
 /// What a failure says. An error of a user's may panic when it is asked.
-fn told(failure: &Failure) -> String {
-    catch_unwind(AssertUnwindSafe(|| failure.to_string())).unwrap_or_else(|panic| {
+pub(crate) fn told(failure: &Failure) -> String {
+    told_by(|| failure.to_string())
+}
+
+/// All that is known of a failure: the error at length, and what it came of.
+fn told_in_full(failure: &Failure) -> String {
+    told_by(|| {
+        let Some(error) = failure.task_error() else { return failure.to_string() };
+        // Errors that know more than a line say it in this form: a traceback, for instance.
+        let mut told = format!("{error:#}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_told = cause.to_string();
+            if !told.contains(&cause_told) {
+                told.push_str("\ncaused by: ");
+                told.push_str(&cause_told);
+            }
+            source = cause.source();
+        }
+        told
+    })
+}
+
+fn told_by(tell: impl FnOnce() -> String) -> String {
+    catch_unwind(AssertUnwindSafe(tell)).unwrap_or_else(|panic| {
         format!("its error cannot be shown: {}", contained_panic_message(panic))
     })
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Message};
@@ -20,6 +21,7 @@ use super::super::contained_panic_message;
 use super::active::{ActiveRun, Report};
 use super::crew::Crew;
 use super::failing::{call_failed, fail_by_hook, fail_task};
+use super::noting::note_outside;
 use super::thread::posttask;
 use crate::engine::{Cause, RunId, Ticket, WorkerId};
 use crate::graph::{BoxFuture, CallError};
@@ -71,6 +73,8 @@ pub(crate) struct AwaitTask {
     ticket: Ticket,
     future: BoxFuture,
     states: PreStates,
+    /// When it was called, by the cluster's clock.
+    since: Duration,
 }
 
 impl AwaitTask {
@@ -80,7 +84,8 @@ impl AwaitTask {
         future: BoxFuture,
         states: PreStates,
     ) -> Self {
-        Self { active: Arc::clone(active), ticket, future, states }
+        let since = active.events.now();
+        Self { active: Arc::clone(active), ticket, future, states, since }
     }
 
     pub(super) fn ticket(&mut self) -> &mut Ticket {
@@ -92,7 +97,7 @@ impl Handler<AwaitTask> for AsyncActor {
     type Result = ();
 
     fn handle(&mut self, task: AwaitTask, _: &mut Self::Context) {
-        let AwaitTask { active, ticket, future, states } = task;
+        let AwaitTask { active, ticket, future, states, since } = task;
         let (run, number) = (active.run.id(), self.next);
         self.next += 1;
         let (end, futures) = (self.end.clone(), Rc::clone(&self.futures));
@@ -111,9 +116,18 @@ impl Handler<AwaitTask> for AsyncActor {
             if let Some(of_run) = futures.borrow_mut().get_mut(&run) {
                 of_run.remove(&number);
             }
+            active.awaited.fetch_sub(1, Ordering::Relaxed);
             match value {
-                Ok(value) => end.complete(&active, ticket, value, states),
-                Err(cause) => fail_task(&active, ticket, end.worker, cause),
+                Ok(value) => {
+                    let seen = (ticket.task(), value.bytes() as u64);
+                    note_outside(&active.events, run, end.worker, seen, since, false);
+                    end.complete(&active, ticket, value, states);
+                }
+                Err(cause) => {
+                    let seen = (ticket.task(), 0);
+                    note_outside(&active.events, run, end.worker, seen, since, true);
+                    fail_task(&active, ticket, end.worker, cause);
+                }
             }
         });
         if is_wanted {

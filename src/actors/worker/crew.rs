@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::super::history::History;
+use super::super::events::Events;
 use super::active::ActiveRun;
 use super::environment::Surroundings;
 use super::process::Fleet;
@@ -38,7 +38,7 @@ pub(crate) struct Crew {
     sleeping: AtomicUsize,
     /// Threads that wait inside a task.
     waiting: Mutex<Vec<Thread>>,
-    history: Arc<History>,
+    events: Arc<Events>,
     surroundings: Surroundings,
     /// The processes in which tasks can be called, if the cluster has such.
     fleet: Option<Arc<Fleet>>,
@@ -55,7 +55,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Crew {
     pub(crate) fn new(
-        history: Arc<History>,
+        events: Arc<Events>,
         surroundings: Surroundings,
         fleet: Option<Arc<Fleet>>,
         inline: bool,
@@ -68,7 +68,7 @@ impl Crew {
             sleepers: Mutex::default(),
             sleeping: AtomicUsize::new(0),
             waiting: Mutex::default(),
-            history,
+            events,
             surroundings,
             fleet,
             seat: inline.then(Mutex::default),
@@ -106,9 +106,9 @@ impl Crew {
         }
     }
 
-    /// What happened lately.
-    pub(crate) fn history(&self) -> &Arc<History> {
-        &self.history
+    /// Where it is told what happens.
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.events
     }
 
     /// The active runs, with the version of the list.

@@ -10,6 +10,7 @@ mod crew;
 mod environment;
 mod failing;
 mod limited;
+mod noting;
 pub(crate) mod process;
 mod spell;
 mod thread;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
-pub(crate) use active::{ActiveRun, Hooks, Report};
+pub(crate) use active::{ActiveRun, Hooks, Report, told};
 pub(crate) use asynchronous::{AsyncActor, ForgetRun};
 pub(crate) use crew::Crew;
 pub(crate) use environment::Surroundings;

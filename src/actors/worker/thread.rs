@@ -20,6 +20,7 @@ use super::asynchronous::AwaitTask;
 use super::crew::Crew;
 use super::failing::{call_failed, fail_by_hook, fail_by_loss, fail_task};
 use super::limited;
+use super::noting::Notebook;
 use super::process::Station;
 use super::spell::watch_of;
 use crate::engine::{
@@ -58,6 +59,8 @@ pub(super) struct WorkerThread {
     pub(super) watches: RefCell<Vec<(RunId, Watch)>>,
     /// The child process of this worker, with the calls that it was sent.
     pub(super) station: RefCell<Station>,
+    /// What this worker has to tell those who listen.
+    pub(super) notebook: Notebook,
     began: Instant,
 }
 
@@ -75,8 +78,10 @@ impl WorkerThread {
         #[expect(clippy::disallowed_methods, reason = "the origin of this worker's clock")]
         let began = Instant::now();
         let station = RefCell::new(Station::new(crew.fleet().map(Arc::clone)));
+        let notebook = Notebook::new(crew.events(), began);
         Self {
             station,
+            notebook,
             id,
             crew,
             stop,
@@ -260,22 +265,33 @@ impl WorkerThread {
     /// Works on one run until nothing of it is left for this worker, or until other runs' turn comes.
     pub(super) fn work(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
         self.inside.borrow_mut().push(Arc::clone(active));
-        self.work_in_turn(active, first, version, several);
+        if self.goes_elsewhere(active) {
+            self.work_in_processes(active, first, version, several);
+        } else {
+            let now = self.look();
+            let around = self.begin_notes(now);
+            self.work_in_turn(active, first, version, several, now);
+            self.end_notes(&active.run, around);
+        }
         self.inside.borrow_mut().pop();
     }
 
-    fn work_in_turn(&self, active: &Arc<ActiveRun>, first: Ticket, version: u64, several: bool) {
-        if self.goes_elsewhere(active) {
-            return self.work_in_processes(active, first, version, several);
-        }
+    fn work_in_turn(
+        &self,
+        active: &Arc<ActiveRun>,
+        first: Ticket,
+        version: u64,
+        several: bool,
+        now: Duration,
+    ) {
         let run = &*active.run;
         if run.task_time().is_none() {
             // Nobody knows yet how long a task takes, so the first one must not be waited for.
             self.share(run);
         }
-        let mut pace = Pace::new(self.look());
+        let mut pace = Pace::new(now);
         let mut next = Some(first);
-        let notes_all = self.crew.history().notes_every_task();
+        let notes_all = self.crew.events().notes_every_task();
         while let Some(mut ticket) = next {
             if !run.is_running() {
                 // The run may be held long after its end.
@@ -298,7 +314,9 @@ impl WorkerThread {
                     if completion.ended {
                         // First, so that whoever waits for the run finds it noted.
                         pace.count();
-                        let (tasks, elapsed) = pace.look(self.look());
+                        let now = self.look();
+                        self.note_look(run, now);
+                        let (tasks, elapsed) = pace.look(now);
                         self.note(run, task, tasks, elapsed);
                         active.report(Report::RunEnded { run: run.id() });
                         return;
@@ -311,6 +329,7 @@ impl WorkerThread {
             };
             if pace.count() || notes_all {
                 let now = self.look();
+                self.note_look(run, now);
                 let (tasks, elapsed) = pace.look(now);
                 run.measured(tasks, elapsed);
                 self.refresh(run, now);
@@ -334,7 +353,7 @@ impl WorkerThread {
     fn note(&self, run: &Run, task: TaskId, tasks: u32, elapsed: Duration) {
         if tasks == 1 {
             self.took(run, task, elapsed);
-            self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
+            self.crew.events().ended(run.id(), self.id, elapsed, run.plan().key(task));
         }
     }
 
@@ -374,7 +393,10 @@ impl WorkerThread {
         let keep_inputs = run.retries(ticket.task()) > 0;
         let call = || run.call(self.id, &ticket, keep_inputs, &mut pins);
         match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(Ok(Outcome::Ready(value))) => Step::Completed(run.complete(self.id, ticket, value)),
+            Ok(Ok(Outcome::Ready(value))) => {
+                self.saw(ticket.task(), &value);
+                Step::Completed(run.complete(self.id, ticket, value))
+            }
             Ok(Ok(Outcome::Later(future))) => {
                 self.hand_on(active, AwaitTask::new(active, ticket, future, PreStates::new()))
             }
@@ -388,7 +410,7 @@ impl WorkerThread {
         let (run, task) = (&active.run, ticket.task());
         if let Some(missing) = run.verdict(&ticket) {
             active.skipped(task, &missing);
-            return Step::Completed(run.complete(self.id, ticket, missing));
+            return Step::Completed(run.complete_missing(self.id, ticket, missing));
         }
         let mut pins = Pins::default();
         if run.has_kept()
@@ -409,8 +431,7 @@ impl WorkerThread {
                 match submitted {
                     Err(failure) => return self.fail_hook(active, ticket, failure),
                     Ok(Some(value)) => {
-                        run.is_answered();
-                        return Step::Completed(run.complete(self.id, ticket, value));
+                        return Step::Completed(run.complete_answered(self.id, ticket, value));
                     }
                     Ok(None) => {}
                 }
@@ -469,7 +490,10 @@ impl WorkerThread {
         states: PreStates,
     ) -> Step {
         match posttask(active, &ticket, &value, states) {
-            Ok(()) => Step::Completed(active.run.complete(self.id, ticket, value)),
+            Ok(()) => {
+                self.saw(ticket.task(), &value);
+                Step::Completed(active.run.complete(self.id, ticket, value))
+            }
             Err(failure) => self.fail_hook(active, ticket, failure),
         }
     }
@@ -506,6 +530,7 @@ impl WorkerThread {
         active.run.give_room_back(task.ticket());
         active.run.stop(self.id);
         active.has_futures.store(true, Ordering::Release);
+        active.awaited.fetch_add(1, Ordering::Relaxed);
         // If nobody awaits futures any more, the cluster ends and nobody waits for the run.
         active.futures.do_send(task);
         Step::Left
@@ -515,6 +540,7 @@ impl WorkerThread {
     fn fail(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, cause: Cause) -> Step {
         active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
+        self.note_failed(&active.run, ticket.task());
         fail_task(active, ticket, self.id, cause);
         Step::Left
     }
@@ -523,6 +549,7 @@ impl WorkerThread {
     fn fail_hook(&self, active: &Arc<ActiveRun>, mut ticket: Ticket, failure: Failure) -> Step {
         active.run.give_room_back(&mut ticket);
         active.run.stop(self.id);
+        self.note_failed(&active.run, ticket.task());
         fail_by_hook(active, ticket, self.id, failure);
         Step::Left
     }

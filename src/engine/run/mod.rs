@@ -9,6 +9,7 @@
 mod admission;
 mod state;
 mod taking;
+mod tally;
 mod values;
 
 use std::sync::Arc;
@@ -27,11 +28,13 @@ use super::policy::Policy;
 use super::slots::Slots;
 use super::start::{SKIPPED, Start};
 use super::{RunId, TaskId, WorkerId};
-use crate::graph::Plan;
+use crate::graph::{Missing, Plan};
 use crate::value::Value;
 use admission::HeldBack;
+use tally::{ANSWERED, DONE, FAILED, POISONED};
 
 pub use state::TaskState;
+pub use tally::{Standing, Tally};
 pub use values::{Gathering, Pins};
 
 /// The shared state of one run of a plan.
@@ -46,8 +49,8 @@ pub struct Run {
     /// True once a hook answered for a task, at the start or later. What depends on the answer comes
     /// after it, so a relaxed store is seen in time: the counters of inputs order the two.
     is_answered: AtomicBool,
-    /// By task: how many inputs are not there yet; `DONE` when the task has ended.
-    pending: Box<[AtomicU32]>,
+    /// By task: how many inputs are not there yet, or how it has ended. Shared with those who count.
+    pending: Arc<[AtomicU32]>,
     slots: Slots,
     /// The roots of this run: the plan's, fewer if values were answered at the start.
     roots: Roots,
@@ -161,9 +164,6 @@ pub struct Completion {
     /// True if this was the last task of the run.
     pub ended: bool,
 }
-
-/// What a task that ended has instead of the number of its missing inputs.
-const DONE: u32 = u32::MAX;
 
 impl Run {
     /// A run of `plan`. `answers` are values that are known already: those tasks and what only they
@@ -328,7 +328,32 @@ impl Run {
     /// Puts the task's value in, releases the inputs that nobody needs any more, and finds what to do
     /// next.
     #[inline]
-    pub fn complete(&self, worker: WorkerId, mut ticket: Ticket, value: Value) -> Completion {
+    pub fn complete(&self, worker: WorkerId, ticket: Ticket, value: Value) -> Completion {
+        self.complete_as(DONE, worker, ticket, value)
+    }
+
+    /// As [`complete`](Self::complete), with the value that a hook has answered for the task.
+    pub fn complete_answered(&self, worker: WorkerId, ticket: Ticket, value: Value) -> Completion {
+        // What depends on the answer comes after it.
+        self.is_answered.store(true, Ordering::Relaxed);
+        self.complete_as(ANSWERED, worker, ticket, value)
+    }
+
+    /// As [`complete`](Self::complete), with what stands for the value of a task that is not called.
+    pub fn complete_missing(&self, worker: WorkerId, ticket: Ticket, missing: Value) -> Completion {
+        let is_skipped = missing.downcast_ref::<Missing>().is_some_and(Missing::is_skipped);
+        let end = if is_skipped { POISONED } else { FAILED };
+        self.complete_as(end, worker, ticket, missing)
+    }
+
+    #[inline]
+    fn complete_as(
+        &self,
+        end: u32,
+        worker: WorkerId,
+        mut ticket: Ticket,
+        value: Value,
+    ) -> Completion {
         let task = ticket.redeem(self.id);
         self.come(worker, task, value);
         self.release_inputs(worker, task);
@@ -336,7 +361,7 @@ impl Run {
         let lane = &self.lanes[worker.index()];
         lane.pulse.running.store(NO_TASK, Ordering::Relaxed);
 
-        self.pending[task.index()].store(DONE, Ordering::Release);
+        self.pending[task.index()].store(end, Ordering::Release);
         if !self.has_room() {
             return self.go_on_with_room(worker, task);
         }
@@ -370,8 +395,8 @@ impl Run {
     fn has_inputs(&self, dependent: TaskId) -> bool {
         let pending = &self.pending[dependent.index()];
         match pending.load(Ordering::Acquire) {
-            // It does not run; `DONE` if its value was known at the start.
-            SKIPPED | DONE => false,
+            // It does not run; `ANSWERED` if its value was known at the start.
+            SKIPPED | DONE | ANSWERED | FAILED | POISONED => false,
             // Nobody else can count this task down any more, so no locked instruction is needed.
             1 => true,
             _ => pending.fetch_sub(1, Ordering::AcqRel) == 1,

@@ -11,7 +11,8 @@ use super::super::kept::{Held, Kept, LARGE, Made};
 use super::super::ledger::signed_bytes;
 use super::super::policy::Policy;
 use super::super::{TaskId, WorkerId};
-use super::{DONE, Run, Status, Ticket};
+use super::tally::{ANSWERED, is_end};
+use super::{Run, Status, Ticket};
 use crate::graph::{CallError, Input, Outcome, Results};
 use crate::value::Value;
 
@@ -278,13 +279,8 @@ impl Run {
             }
         };
         self.put(task, held);
-        self.pending[task.index()].store(DONE, Ordering::Release);
+        self.pending[task.index()].store(ANSWERED, Ordering::Release);
         self.memory.refresh();
-    }
-
-    /// Notes that a hook answers for a task of this run. To be called before the task completes.
-    pub fn is_answered(&self) {
-        self.is_answered.store(true, Ordering::Relaxed);
     }
 
     /// True if the value of a task is used by anybody. To be asked before the run starts.
@@ -294,7 +290,7 @@ impl Run {
 
     /// True if the task's value is there, or was.
     pub fn has_ended(&self, task: TaskId) -> bool {
-        self.pending[task.index()].load(Ordering::Acquire) == DONE
+        is_end(self.pending[task.index()].load(Ordering::Acquire))
     }
 
     /// The value of a task that has ended, if it was not released yet; `retain` it first.

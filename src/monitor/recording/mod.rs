@@ -1,6 +1,18 @@
 //! [`Recording`]: all that happened in some time, in memory: what reports, traces and pictures are made of.
 //!
-//! It is built of [`Record`](super::Record)s, so a live cluster and a journal give the same.
+//! It is built of [`Record`](super::Record)s, so a live cluster and a journal give the same. `recorder.rs`
+//! builds it, `journal.rs` reads the records of a file.
+
+mod journal;
+mod merge;
+mod recorder;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+pub use journal::JournalError;
+pub use recorder::Recorder;
 
 use super::snapshot::{HookSnapshot, MemorySnapshot, RunStatus};
 
@@ -28,6 +40,8 @@ pub struct Recording {
     pub memory: Vec<MemorySample>,
     /// How many tasks ended of which no span is known.
     pub unseen: u64,
+    /// How many incidents are not in `incidents`, because there were too many of their kind.
+    pub unseen_incidents: u64,
 }
 
 /// A run, with the graph of its tasks. A task's number is its place in the static order.
@@ -44,6 +58,8 @@ pub struct RecordedRun {
     pub status: RunStatus,
     /// With what it failed.
     pub error: Option<String>,
+    /// How many tasks its plan has. Of some of them the key may not be known.
+    pub tasks: u64,
     /// By task: its key, as text.
     pub keys: Vec<String>,
     /// By task: its key prefix, as a place in `prefix_names`.
@@ -117,6 +133,19 @@ pub struct MemorySample {
 }
 
 impl RecordedRun {
+    /// The key of a task, as text; `task 17` if it is not known.
+    pub fn key_of(&self, task: u32) -> Cow<'_, str> {
+        match self.keys.get(task as usize) {
+            Some(key) => Cow::Borrowed(key),
+            None => Cow::Owned(format!("task {task}")),
+        }
+    }
+
+    /// The key prefix of a task, as a place in `prefix_names`, if it is known.
+    pub fn prefix_of(&self, task: u32) -> Option<u32> {
+        self.prefixes.get(task as usize).copied()
+    }
+
     /// The tasks that a task needs, each once.
     pub fn needs_of(&self, task: u32) -> &[u32] {
         let at = task as usize;

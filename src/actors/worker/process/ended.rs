@@ -30,7 +30,7 @@ impl WorkerThread {
         let Some(mut ticket) = ticket else { return };
         let elapsed = Duration::from_nanos(done.elapsed);
         run.measured(1, elapsed);
-        self.crew.history().ended(run.id(), self.id, elapsed, run.plan().key(task));
+        self.crew.events().ended(run.id(), self.id, elapsed, run.plan().key(task));
         if !run.is_running() {
             run.give_room_back(&mut ticket);
             return self.discard(done);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::super::active::ActiveRun;
 use super::outlet::Outlet;
 use super::program::Processes;
-use crate::engine::{Chooser, RunId, Ticket, WorkerId};
+use crate::engine::{Chooser, RunId, TaskId, Ticket, WorkerId};
 use crate::process::wire::ToChild;
 use crate::process::{Segment, SegmentId};
 
@@ -26,6 +26,9 @@ pub(crate) struct Fleet {
     bound: Mutex<Vec<(u32, Arc<ActiveRun>, Ticket)>>,
     /// By child: the worker whose it is.
     seats: Mutex<HashMap<u32, WorkerId>>,
+    /// By worker: the system's number of its child's process, and the task that this is in, as far as somebody
+    /// has looked.
+    seen: Mutex<BTreeMap<WorkerId, ChildLook>>,
     /// By run: how many of its calls are under way.
     busy: Mutex<HashMap<RunId, usize>>,
     /// Runs that are over and whose calls are to end at once.
@@ -38,6 +41,15 @@ pub(crate) struct Fleet {
     wake: Mutex<Option<Wake>>,
     /// What was told of segments that lie where they should not, each once.
     told: Mutex<HashSet<String>>,
+}
+
+/// A child, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChildLook {
+    /// The system's number of its process.
+    pub(crate) process: u32,
+    /// The task that it was in when somebody looked.
+    pub(crate) task: Option<(RunId, TaskId)>,
 }
 
 /// Wakes a worker.
@@ -66,6 +78,7 @@ impl Fleet {
             registry: Arc::default(),
             bound: Mutex::default(),
             seats: Mutex::default(),
+            seen: Mutex::default(),
             busy: Mutex::default(),
             to_kill: Mutex::default(),
             chooser: Mutex::default(),
@@ -112,15 +125,31 @@ impl Fleet {
         self.program.started(number);
     }
 
-    /// Says whose a child is.
-    pub(super) fn sits_at(&self, number: u32, worker: WorkerId) {
+    /// Says whose a child is, and which process.
+    pub(super) fn sits_at(&self, number: u32, worker: WorkerId, process: u32) {
         lock(&self.seats).insert(number, worker);
+        lock(&self.seen).insert(worker, ChildLook { process, task: None });
+    }
+
+    /// Says which task the child of a worker is in.
+    pub(super) fn is_in(&self, worker: WorkerId, task: Option<(RunId, TaskId)>) {
+        if let Some(look) = lock(&self.seen).get_mut(&worker) {
+            look.task = task;
+        }
+    }
+
+    /// Those children that are there, by worker.
+    pub(crate) fn children(&self) -> Vec<(WorkerId, ChildLook)> {
+        lock(&self.seen).iter().map(|(worker, look)| (*worker, *look)).collect()
     }
 
     /// A child is gone.
     pub(super) fn left(&self, number: u32) {
         lock(&self.registry.outlets).remove(&number);
-        lock(&self.seats).remove(&number);
+        let worker = lock(&self.seats).remove(&number);
+        if let Some(worker) = worker {
+            lock(&self.seen).remove(&worker);
+        }
         for knowers in lock(&self.registry.knowers).values_mut() {
             knowers.retain(|knower| *knower != number);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::super::events::Noted;
 use super::super::active::Report;
 use super::super::failing::fail_task;
 use super::super::thread::WorkerThread;
@@ -78,6 +79,8 @@ impl WorkerThread {
                 give_back(&active, ticket, self.id);
             }
         }
+        let why = || format!("its process {end}");
+        self.crew.events().tell(|| Noted::WorkerDown { worker: self.id, why: why() });
         log::warn!("a worker process {end}; another one takes its place");
     }
 }

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::super::super::contained_panic_message;
+use super::super::super::events::Noted;
 use super::super::active::ActiveRun;
 use super::super::failing::{call_failed, fail_by_loss, fail_task};
 use super::super::thread::{Step, WorkerThread};
@@ -145,7 +146,8 @@ impl WorkerThread {
             && let Some(missing) = run.verdict(&ticket)
         {
             active.skipped(task, &missing);
-            return self.complete(&active, ticket, missing);
+            let completion = run.complete_missing(self.id, ticket, missing);
+            return self.completed(&active, completion);
         }
         let mut pins = Pins::default();
         if run.has_kept()
@@ -165,8 +167,8 @@ impl WorkerThread {
                 match submitted {
                     Err(failure) => return self.fail_hook_there(&active, ticket, failure),
                     Ok(Some(value)) => {
-                        run.is_answered();
-                        return self.complete(&active, ticket, value);
+                        let completion = run.complete_answered(self.id, ticket, value);
+                        return self.completed(&active, completion);
                     }
                     Ok(None) => {}
                 }
@@ -238,7 +240,10 @@ impl WorkerThread {
         let Some(fleet) = self.crew.fleet() else { return false };
         match Link::start(fleet) {
             Ok(link) => {
-                fleet.sits_at(link.number, self.id);
+                let process = link.process_id();
+                fleet.sits_at(link.number, self.id, process);
+                let child = || Noted::Child { worker: self.id, process };
+                self.crew.events().tell(child);
                 self.station.borrow_mut().link = Some(link);
                 true
             }

@@ -116,6 +116,17 @@ impl Station {
         }
     }
 
+    /// The task that the child is in, if it is in one of a run that goes on.
+    pub(super) fn current_task(&self) -> Option<(RunId, TaskId)> {
+        self.task_of(self.link.as_ref()?.current_call()?)
+    }
+
+    /// The task of a call under way, of a run that goes on.
+    pub(super) fn task_of(&self, call: u64) -> Option<(RunId, TaskId)> {
+        let flight = self.flights.get(&call).filter(|flight| flight.active.run.is_running())?;
+        Some((flight.active.run.id(), flight.task))
+    }
+
     /// The number of the child, while there is one.
     pub(super) fn child(&self) -> Option<u32> {
         self.link.as_ref().map(|link| link.number)

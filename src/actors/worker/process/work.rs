@@ -16,7 +16,7 @@ use super::losing::{Loss, why};
 use super::program::Question;
 use super::station::give_back;
 use crate::engine::{Placement, Run, TaskId, Ticket, Watch, Window};
-use crate::process::wire::{ToChild, ToParent};
+use crate::process::wire::{Done, End, ToChild, ToParent};
 
 /// How long a look at the socket lasts while calls are under way: so late it is noticed that a run is over.
 const LOOK: Duration = Duration::from_millis(10);
@@ -141,8 +141,32 @@ impl WorkerThread {
             self.hear();
             self.look_after();
         }
+        if let Some(fleet) = self.crew.fleet() {
+            fleet.is_in(self.id, None);
+        }
         self.forget_runs();
         self.replace_lost_child();
+    }
+
+    /// Tells those who listen which calls have ended, and when. The child says how long each took, and says it
+    /// of several at once: they are taken to have followed each other until now.
+    fn note_ends(&self, dones: &[Done]) {
+        if !self.crew.events().stream().is_heard() {
+            return;
+        }
+        let mut to = self.now();
+        for done in dones.iter().rev() {
+            let (bytes, failed) = match &done.end {
+                End::Value { bytes, .. } | End::Stayed { bytes, .. } => (*bytes, false),
+                End::Failed(_) => (0, true),
+                End::NotMade => continue,
+            };
+            let took = Duration::from_nanos(done.elapsed);
+            if let Some((run, task)) = self.station.borrow().task_of(done.number) {
+                self.note_elsewhere(run, (task, bytes), took, to, failed);
+            }
+            to = to.saturating_sub(took);
+        }
     }
 
     /// Sees to the child while this thread waits in a task or a hook of its own: sends what is to be sent,
@@ -305,6 +329,7 @@ impl WorkerThread {
                 if let Some(output) = output {
                     output.catch_up(&dones);
                 }
+                self.note_ends(&dones);
                 for done in dones {
                     let flight = self.station.borrow_mut().take(done.number, Some(&done.end));
                     let Some(flight) = flight else {
@@ -375,6 +400,9 @@ impl WorkerThread {
         if now.saturating_sub(station.looked) >= LOOK {
             station.looked = now;
             station.link.iter_mut().for_each(Link::look_at_memory);
+            if self.crew.events().stream().is_heard() {
+                fleet.is_in(self.id, station.current_task());
+            }
         }
         // Others may have the child's end of the socket, too, so that it does not close.
         let has_died = station.link.as_ref().is_some_and(Link::has_died);

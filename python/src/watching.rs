@@ -1,0 +1,190 @@
+//! Who looks at the clusters of this process: at those that are there, and at those that come.
+//!
+//! A program has one cluster for each number of workers, and which of them a compute uses shows only then. So
+//! whoever wants to look is remembered, and is shown each cluster once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mobula::monitor::{Journal, LiveRecording, Recording};
+use mobula::{Client, Error};
+use pyo3::prelude::*;
+
+use crate::clusters;
+use crate::errors;
+use crate::fork::PerProcess;
+use crate::interpreter::released;
+use crate::recording::PyRecording;
+
+/// Somebody who looks at clusters.
+pub(crate) trait Witness: Send + Sync {
+    /// Looks at a cluster from now on, if it does not yet.
+    fn attend(&self, client: &Client) -> Result<(), Error>;
+}
+
+#[derive(Default)]
+struct Witnesses {
+    next: u64,
+    by_number: BTreeMap<u64, Arc<dyn Witness>>,
+}
+
+static WITNESSES: PerProcess<Witnesses> = PerProcess::new();
+
+/// Shows a cluster to all who look.
+pub(crate) fn show(client: &Client) -> Result<(), Error> {
+    let witnesses: Vec<_> = WITNESSES.lock().by_number.values().cloned().collect();
+    witnesses.iter().try_for_each(|witness| witness.attend(client))
+}
+
+/// Remembers somebody who looks, and shows him the clusters that are there. Answers his number.
+pub(crate) fn join(witness: &Arc<dyn Witness>) -> Result<u64, Error> {
+    let number = {
+        let mut witnesses = WITNESSES.lock();
+        witnesses.next += 1;
+        let number = witnesses.next;
+        witnesses.by_number.insert(number, Arc::clone(witness));
+        number
+    };
+    let shown = clusters::all().iter().try_for_each(|client| witness.attend(client));
+    shown.inspect_err(|_| leave(number)).map(|()| number)
+}
+
+/// Forgets somebody who has looked enough.
+pub(crate) fn leave(number: u64) {
+    let gone = WITNESSES.lock().by_number.remove(&number);
+    drop(gone);
+}
+
+/// By cluster: what somebody has there.
+pub(crate) struct PerCluster<T>(Mutex<Vec<(Client, T)>>);
+
+impl<T> Default for PerCluster<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> PerCluster<T> {
+    /// Makes what is to be there for a cluster, unless it is there.
+    pub(crate) fn add(
+        &self,
+        client: &Client,
+        make: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(), Error> {
+        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !items.iter().any(|(other, _)| other.is_of_same_cluster(client)) {
+            items.push((client.clone(), make()?));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn take(&self) -> Vec<T> {
+        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *items).into_iter().map(|(_, item)| item).collect()
+    }
+}
+
+/// A recording of all clusters that goes on.
+#[pyclass(module = "mobula._core", frozen)]
+pub(crate) struct Recorder {
+    number: u64,
+    recordings: Arc<Recordings>,
+}
+
+#[derive(Default)]
+struct Recordings(PerCluster<LiveRecording>);
+
+impl Witness for Recordings {
+    fn attend(&self, client: &Client) -> Result<(), Error> {
+        self.0.add(client, || client.monitor()?.record_blocking())
+    }
+}
+
+#[pymethods]
+impl Recorder {
+    /// Begins to record.
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let recordings = Arc::<Recordings>::default();
+        let witness = Arc::clone(&recordings) as Arc<dyn Witness>;
+        let number = released(py, || join(&witness));
+        let number = number.map_err(|error| errors::exception(py, &error))?;
+        Ok(Self { number, recordings })
+    }
+
+    /// Ends the recording; the second time there is nothing in it.
+    fn finish(&self, py: Python<'_>) -> PyResult<PyRecording> {
+        let recording = released(py, || {
+            leave(self.number);
+            let mut all = Recording::default();
+            for recording in self.recordings.0.take() {
+                all.merge(recording.finish_blocking()?);
+            }
+            Ok(all)
+        });
+        let recording = recording.map_err(|error: Error| errors::exception(py, &error))?;
+        Ok(PyRecording::new(recording))
+    }
+}
+
+/// Journals of all clusters, each in a file of its own.
+struct Journals {
+    path: PathBuf,
+    open: PerCluster<Journal>,
+    /// How many there have been.
+    count: AtomicUsize,
+}
+
+impl Witness for Journals {
+    fn attend(&self, client: &Client) -> Result<(), Error> {
+        self.open.add(client, || {
+            let path = match self.count.fetch_add(1, Ordering::Relaxed) {
+                0 => self.path.clone(),
+                others => numbered(&self.path, others + 1),
+            };
+            client.monitor()?.journal_blocking(path)
+        })
+    }
+}
+
+/// `journal.jsonl` becomes `journal-2.jsonl`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Begins to write journals of all clusters. What ends them is that nobody has the answer any more.
+pub(crate) fn begin_journals(path: PathBuf) -> Result<Looking, Error> {
+    let (open, count) = (PerCluster::default(), AtomicUsize::new(0));
+    let witness = Journals { path, open, count };
+    join(&(Arc::new(witness) as Arc<dyn Witness>)).map(Looking)
+}
+
+/// Somebody who looks until this is dropped.
+pub(crate) struct Looking(u64);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        leave(self.0);
+    }
+}
+
+/// How things stand in each cluster that is there, as JSON.
+#[pyfunction]
+pub(crate) fn snapshots(py: Python<'_>) -> PyResult<Vec<String>> {
+    let snapshots = released(py, || {
+        let look = |client: &Client| client.monitor()?.look_blocking();
+        clusters::all().iter().map(look).collect::<Result<Vec<_>, Error>>()
+    });
+    let snapshots = snapshots.map_err(|error| errors::exception(py, &error))?;
+    let text = |snapshot: &Arc<_>| serde_json::to_string(&**snapshot);
+    let texts = snapshots.iter().map(text).collect::<Result<Vec<_>, _>>();
+    texts.map_err(|error| pyo3::exceptions::PyRuntimeError::new_err(error.to_string()))
+}

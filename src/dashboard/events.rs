@@ -1,0 +1,175 @@
+//! The stream of what happens, as server-sent events.
+//!
+//! A page gets the state of things at most four times a second, and with it what workers did since. A page
+//! that reads slowly gets less often, never more: what waits for it is bounded, and the last state always comes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::web::Bytes;
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+
+use crate::monitor::{Block, Monitor, Snapshot, Update, Updates};
+
+/// How long it takes at most until a reader sees that the dashboard ends.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// So many pages are told what happens.
+const MOST_READERS: usize = 64;
+
+/// How far apart two events are at least.
+const APART: Duration = Duration::from_millis(250);
+
+/// After so long without an event a comment is sent, so that nobody takes the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// So many blocks wait for the next event; what is beyond them is not shown.
+const MOST_BLOCKS: usize = 8_192;
+
+/// One who reads.
+struct Reader {
+    updates: Updates,
+    /// What is to be told next.
+    snapshot: Option<Arc<Snapshot>>,
+    blocks: Vec<Block>,
+    /// When something was told last.
+    told: Instant,
+    has_ended: bool,
+    readers: Arc<Readers>,
+}
+
+/// Those who read.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    count: AtomicUsize,
+    /// True when there is nothing more to tell, because the dashboard ends.
+    is_over: AtomicBool,
+}
+
+impl Readers {
+    /// Counts one more who reads, if there is room for him.
+    pub(super) fn add(&self) -> bool {
+        let more = |count: usize| (count < MOST_READERS).then_some(count + 1);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Tells all of them that there is nothing more to come.
+    pub(super) fn dismiss(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.readers.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What workers did, in columns of one length.
+#[derive(Default, Serialize)]
+struct Columns<'a> {
+    run: Vec<u64>,
+    worker: Vec<u32>,
+    prefix: Vec<u32>,
+    from: Vec<f64>,
+    to: Vec<f64>,
+    tasks: Vec<u32>,
+    failed: Vec<u8>,
+    key: Vec<&'a str>,
+}
+
+/// What happens, for one more who reads: `readers` has counted him already.
+pub(super) fn stream(
+    monitor: &Monitor,
+    readers: Arc<Readers>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    let reader = Reader {
+        updates: monitor.updates(),
+        snapshot: Some(monitor.snapshot()),
+        blocks: Vec::new(),
+        told: long_ago(),
+        has_ended: false,
+        readers,
+    };
+    futures::stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((Ok(Bytes::from(event)), reader))
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "events are sent at intervals")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn long_ago() -> Instant {
+    now().checked_sub(APART).unwrap_or_else(now)
+}
+
+impl Reader {
+    /// The next event, once it is due; `None` behind the last one.
+    async fn next(&mut self) -> Option<String> {
+        if self.has_ended {
+            return None;
+        }
+        loop {
+            let since = now().saturating_duration_since(self.told);
+            let due = if self.snapshot.is_some() { APART } else { KEEP_ALIVE };
+            let Some(left) = due.checked_sub(since).filter(|left| !left.is_zero()) else {
+                self.told = now();
+                return Some(self.take().unwrap_or_else(|| ":\n\n".to_owned()));
+            };
+            let next = actix_rt::time::timeout(left.min(LOOK_UP), self.updates.next()).await;
+            match next {
+                Ok(Some(update)) => self.hear(&update),
+                Err(_) if !self.readers.is_over.load(Ordering::Acquire) => {}
+                Ok(None) | Err(_) => {
+                    self.has_ended = true;
+                    let last = self.take().unwrap_or_default();
+                    return Some(last + "event: end\ndata: {}\n\n");
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, update: &Update) {
+        self.snapshot = Some(Arc::clone(&update.snapshot));
+        let room = MOST_BLOCKS.saturating_sub(self.blocks.len());
+        self.blocks.extend(update.blocks.iter().take(room).cloned());
+    }
+
+    /// What is to be told, as events.
+    fn take(&mut self) -> Option<String> {
+        let snapshot = self.snapshot.take()?;
+        let mut text = event("snapshot", &*snapshot);
+        let blocks = std::mem::take(&mut self.blocks);
+        if !blocks.is_empty() {
+            text += &event("blocks", &columns(&blocks));
+        }
+        Some(text)
+    }
+}
+
+fn columns(blocks: &[Block]) -> Columns<'_> {
+    let mut columns = Columns::default();
+    for block in blocks {
+        columns.run.push(block.run);
+        columns.worker.push(block.worker);
+        columns.prefix.push(block.prefix);
+        columns.from.push(block.from);
+        columns.to.push(block.to);
+        columns.tasks.push(block.tasks);
+        columns.failed.push(u8::from(block.failed));
+        columns.key.push(&block.key);
+    }
+    columns
+}
+
+/// An event; JSON has no line breaks of its own.
+fn event(name: &str, data: &impl Serialize) -> String {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {name}\ndata: {data}\n\n")
+}

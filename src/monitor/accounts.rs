@@ -1,0 +1,364 @@
+//! [`Account`]: how one run gets on, counted from its tally and from what workers tell.
+//!
+//! The counts are read off the run's own counters, so they are right whatever was lost on the way; times and
+//! bytes are added up from what workers have put down.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::recording::RecordedRun;
+use super::snapshot::{Counts, HookSnapshot, PrefixSnapshot, RunSnapshot, RunStatus};
+use crate::actors::events::HookTimes;
+use crate::engine::{RunId, Standing, Tally, TaskId};
+use crate::graph::Plan;
+
+/// Over how long a rate is taken.
+const RATE_OVER: Duration = Duration::from_secs(3);
+
+/// The graph of a run of so many tasks is kept when it is over.
+const SMALL_GRAPH: usize = 2_000;
+
+/// How one run gets on.
+pub(super) struct Account {
+    pub(super) id: RunId,
+    pub(super) began: Duration,
+    /// Until the run is over.
+    pub(super) plan: Option<Arc<Plan>>,
+    pub(super) tally: Tally,
+    hooks: Option<Arc<HookTimes>>,
+    pub(super) prefix_names: Vec<Arc<str>>,
+    /// By task: its prefix, as a place among the names.
+    pub(super) prefix_of: Vec<u32>,
+    /// By prefix.
+    prefixes: Vec<OfPrefix>,
+    /// How it ended, if it has.
+    pub(super) over: Option<Over>,
+    /// Tasks whose times are known, and tasks whose times are lost.
+    pub(super) seen: u64,
+    pub(super) unseen: u64,
+    /// True if somebody has listened from its beginning.
+    pub(super) is_whole: bool,
+    /// The tasks that workers were in when somebody looked last.
+    running: Vec<TaskId>,
+    /// How many of its futures were being awaited then.
+    awaited: u64,
+    /// How many tasks had ended at which time, lately.
+    lately: VecDeque<(Duration, u64)>,
+    /// The graph, once somebody wanted it.
+    graph: Option<Arc<RecordedRun>>,
+}
+
+/// How a run ended.
+pub(super) struct Over {
+    pub(super) at: Duration,
+    pub(super) status: RunStatus,
+    pub(super) error: Option<String>,
+    /// The task that ended it, which its tally does not show.
+    pub(super) task: Option<TaskId>,
+    /// True once its end was told to all who record.
+    pub(super) is_told: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct OfPrefix {
+    counts: Counts,
+    /// Of how many tasks the time is known, and how long they took.
+    timed: u64,
+    time: Duration,
+    bytes: u64,
+}
+
+impl Account {
+    pub(super) fn new(
+        id: RunId,
+        began: Duration,
+        plan: Arc<Plan>,
+        tally: Tally,
+        hooks: Option<Arc<HookTimes>>,
+        is_whole: bool,
+    ) -> Self {
+        let (prefix_names, prefix_of) = prefixes_of(&plan);
+        Self {
+            id,
+            began,
+            tally,
+            hooks,
+            prefixes: vec![OfPrefix::default(); prefix_names.len()],
+            prefix_names,
+            prefix_of,
+            over: None,
+            seen: 0,
+            unseen: 0,
+            is_whole,
+            running: Vec::new(),
+            awaited: 0,
+            lately: VecDeque::new(),
+            graph: None,
+            plan: Some(plan),
+        }
+    }
+
+    /// The tasks that were answered for before the run began.
+    pub(super) fn answered(&self) -> Vec<u32> {
+        let tasks = (0..).zip(self.tally.standings());
+        let answered = tasks.filter(|(_, standing)| *standing == Standing::Answered);
+        answered.map(|(task, _)| task).collect()
+    }
+
+    fn prefix(&self, task: TaskId) -> usize {
+        self.prefix_of.get(task.index()).map_or(0, |prefix| *prefix as usize)
+    }
+
+    /// A task has taken so long and made a value of so many bytes.
+    pub(super) fn took(&mut self, task: TaskId, time: Duration, bytes: u64, failed: bool) {
+        let prefix = self.prefix(task);
+        if let Some(of) = self.prefixes.get_mut(prefix) {
+            of.timed += 1;
+            of.time += time;
+            of.bytes += bytes;
+        }
+        self.seen += u64::from(!failed);
+    }
+
+    /// A task is tried again.
+    pub(super) fn retried(&mut self, task: TaskId) {
+        let prefix = self.prefix(task);
+        if let Some(of) = self.prefixes.get_mut(prefix) {
+            of.counts.retried += 1;
+        }
+    }
+
+    /// These are the tasks that workers are in, and so many futures are being awaited.
+    pub(super) fn is_in(&mut self, running: Vec<TaskId>, awaited: u64) {
+        (self.running, self.awaited) = (running, awaited);
+    }
+
+    /// Counts the tasks anew.
+    pub(super) fn count(&mut self, now: Duration) {
+        for of in &mut self.prefixes {
+            of.counts = Counts { retried: of.counts.retried, ..Counts::default() };
+        }
+        for (standing, prefix) in self.tally.standings().zip(&self.prefix_of) {
+            let counts = &mut self.prefixes[*prefix as usize].counts;
+            match standing {
+                Standing::Open => counts.waiting += 1,
+                Standing::Done => counts.done += 1,
+                Standing::Answered => counts.cached += 1,
+                Standing::Failed => counts.failed += 1,
+                Standing::Poisoned => counts.skipped += 1,
+                Standing::NotNeeded => continue,
+            }
+            counts.total += 1;
+        }
+        self.running.sort_unstable();
+        self.running.dedup();
+        for task in &self.running {
+            // It may have ended since somebody looked.
+            if self.over.is_none() && self.tally.standing(*task) == Standing::Open {
+                let counts = &mut self.prefixes[self.prefix_of[task.index()] as usize].counts;
+                if counts.waiting > 0 {
+                    counts.waiting -= 1;
+                    counts.running += 1;
+                }
+            }
+        }
+        if let Some(task) = self.over.as_ref().and_then(|over| over.task)
+            && self.tally.standing(task) == Standing::Open
+        {
+            let prefix = self.prefix(task);
+            let counts = &mut self.prefixes[prefix].counts;
+            counts.waiting = counts.waiting.saturating_sub(1);
+            counts.failed += 1;
+        }
+        let ended = self.counts().ended();
+        self.lately.push_back((now, ended));
+        while self.lately.len() > 2 && now.saturating_sub(self.lately[1].0) >= RATE_OVER {
+            self.lately.pop_front();
+        }
+    }
+
+    /// How all of its tasks stand.
+    pub(super) fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for of in &self.prefixes {
+            let counts = of.counts;
+            sum.total += counts.total;
+            sum.done += counts.done;
+            sum.cached += counts.cached;
+            sum.failed += counts.failed;
+            sum.skipped += counts.skipped;
+            sum.running += counts.running;
+            sum.waiting += counts.waiting;
+            sum.retried += counts.retried;
+        }
+        // Which tasks these are, nobody knows.
+        let awaited = if self.over.is_none() { self.awaited.min(sum.waiting) } else { 0 };
+        sum.waiting -= awaited;
+        sum.running += awaited;
+        sum
+    }
+
+    /// True if the times of all tasks are there that have ended, or will never come.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.is_whole || self.seen + self.unseen >= self.counts().done
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    fn rate(&self, now: Duration) -> f64 {
+        let until = self.over.as_ref().map_or(now, |over| over.at);
+        let (Some(first), Some(last)) = (self.lately.front(), self.lately.back()) else {
+            return 0.0;
+        };
+        let (from, before) =
+            if self.over.is_some() || self.lately.len() < 2 { (self.began, 0) } else { *first };
+        let over = until.saturating_sub(from).as_secs_f64();
+        if over > 0.0 { (last.1.saturating_sub(before)) as f64 / over } else { 0.0 }
+    }
+
+    /// How long the rest will take.
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    fn seconds_left(&self, workers: usize) -> Option<f64> {
+        if self.over.is_some() {
+            return Some(0.0);
+        }
+        let (timed, time) = self
+            .prefixes
+            .iter()
+            .fold((0, 0.0), |(timed, time), of| (timed + of.timed, time + of.time.as_secs_f64()));
+        if timed == 0 {
+            return None;
+        }
+        let mean_of_all = time / timed as f64;
+        let left = self.prefixes.iter().map(|of| {
+            let open = (of.counts.waiting + of.counts.running) as f64;
+            let known = of.timed > 0;
+            let mean = if known { of.time.as_secs_f64() / of.timed as f64 } else { mean_of_all };
+            open * mean
+        });
+        Some(left.sum::<f64>() / workers.max(1) as f64)
+    }
+
+    pub(super) fn hook_times(&self) -> Vec<HookSnapshot> {
+        let times = self.hooks.iter().flat_map(|hooks| hooks.read());
+        times
+            .map(|(callback, calls, time)| HookSnapshot {
+                callback: callback.to_owned(),
+                calls,
+                seconds: time.as_secs_f64(),
+            })
+            .collect()
+    }
+
+    /// How the run stands.
+    pub(super) fn snapshot(&self, now: Duration, workers: usize) -> RunSnapshot {
+        let of_prefix = |(name, of): (&Arc<str>, &OfPrefix)| PrefixSnapshot {
+            name: name.to_string(),
+            counts: of.counts,
+            task_seconds: of.time.as_secs_f64(),
+            bytes: of.bytes,
+        };
+        let over = self.over.as_ref();
+        RunSnapshot {
+            id: self.id.0,
+            status: over.map_or(RunStatus::Running, |over| over.status),
+            began: self.began.as_secs_f64(),
+            ended: over.map(|over| over.at.as_secs_f64()),
+            counts: self.counts(),
+            prefixes: self.prefix_names.iter().zip(&self.prefixes).map(of_prefix).collect(),
+            rate: self.rate(now),
+            seconds_left: self.seconds_left(workers),
+            bytes: self.prefixes.iter().map(|of| of.bytes).sum(),
+            task_seconds: self.prefixes.iter().map(|of| of.time.as_secs_f64()).sum(),
+            hooks: self.hook_times(),
+            error: over.and_then(|over| over.error.clone()),
+        }
+    }
+
+    /// The graph of the run, as long as it is known.
+    pub(super) fn graph(&mut self) -> Option<Arc<RecordedRun>> {
+        if self.graph.is_none() {
+            let plan = self.plan.as_ref()?;
+            let mut run = RecordedRun { id: self.id.0, ..RecordedRun::default() };
+            run.began = nanoseconds(self.began);
+            run.keys = plan.tasks().map(|task| plan.key(task).to_string()).collect();
+            run.prefixes.clone_from(&self.prefix_of);
+            run.prefix_names = self.prefix_names.iter().map(ToString::to_string).collect();
+            run.needs_starts.push(0);
+            for task in plan.tasks() {
+                run.needs.extend(needs_of(plan, task));
+                run.needs_starts.push(u32::try_from(run.needs.len()).unwrap_or(u32::MAX));
+            }
+            self.graph = Some(Arc::new(run));
+        }
+        self.graph.clone()
+    }
+
+    /// How each task stands, as a number: 0 waiting, 1 running, 2 done, 3 cached, 4 failed, 5 skipped, 6 not
+    /// needed.
+    pub(super) fn states(&self) -> Vec<u8> {
+        let states = self.tally.standings().map(|standing| match standing {
+            Standing::Open => 0,
+            Standing::Done => 2,
+            Standing::Answered => 3,
+            Standing::Failed => 4,
+            Standing::Poisoned => 5,
+            Standing::NotNeeded => 6,
+        });
+        let mut states: Vec<u8> = states.collect();
+        let failed = self.over.as_ref().and_then(|over| over.task).map(|task| (task, 4));
+        let running = self.running.iter().map(|task| (*task, 1)).filter(|_| self.over.is_none());
+        for (task, state) in running.chain(failed) {
+            if let Some(open) = states.get_mut(task.index()).filter(|state| **state == 0) {
+                *open = state;
+            }
+        }
+        states
+    }
+
+    /// The run is over: gives its plan up, after the graph was made if it is small.
+    pub(super) fn let_plan_go(&mut self) -> Option<Arc<Plan>> {
+        if self.tally.len() <= SMALL_GRAPH {
+            self.graph();
+        }
+        self.plan.take()
+    }
+}
+
+/// The tasks that a task needs, each once.
+pub(super) fn needs_of(plan: &Plan, task: TaskId) -> Vec<u32> {
+    let mut needs: Vec<u32> = plan.dependencies(task).iter().map(|need| need.0).collect();
+    needs.sort_unstable();
+    needs.dedup();
+    needs
+}
+
+/// The key prefixes of a plan, and by task which one is its.
+fn prefixes_of(plan: &Plan) -> (Vec<Arc<str>>, Vec<u32>) {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let mut places: HashMap<Arc<str>, u32> = HashMap::new();
+    let mut last: Option<u32> = None;
+    let of = plan.tasks().map(|task| {
+        let prefix = plan.key(task).prefix();
+        // Tasks with one prefix mostly follow each other.
+        if let Some(last) = last.filter(|last| *names[*last as usize] == *prefix) {
+            return last;
+        }
+        let place = places.get(&*prefix).copied().unwrap_or_else(|| {
+            let place = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            let name: Arc<str> = prefix.into();
+            names.push(Arc::clone(&name));
+            places.insert(name, place);
+            place
+        });
+        last = Some(place);
+        place
+    });
+    let of = of.collect();
+    (names, of)
+}
+
+/// A time in the unit of records of tasks.
+pub(super) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

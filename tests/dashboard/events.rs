@@ -1,0 +1,103 @@
+//! The stream of what happens.
+
+use mobula::monitor::{RunStatus, Snapshot};
+use mobula::{Graph, Key, Plan, graph};
+use serde_json::Value;
+
+use crate::asking::shown;
+use crate::gate::gate;
+use crate::watchdog::watched;
+
+fn inc(x: i64) -> i64 {
+    x + 1
+}
+
+fn snapshot(data: &str) -> Snapshot {
+    serde_json::from_str(data).expect("a snapshot")
+}
+
+#[test]
+fn a_run_is_watched_to_its_end() {
+    watched(|| {
+        let shown = shown();
+        let (gate, opener) = gate();
+        let passed = gate.clone();
+        let graph = graph! { "x" => (inc, 1), "y" => (move |x: i64| { passed.pass(); x }, "x") };
+        let run = shown.cluster.run(Plan::new(graph, "y").unwrap());
+        gate.arrivals(1);
+        let mut events = shown.events().filter(|(name, _)| name == "snapshot");
+        let running =
+            |seen: &Snapshot| seen.runs.first().is_some_and(|run| run.counts.running == 1);
+        assert!(events.by_ref().any(|(_, data)| running(&snapshot(&data))));
+        opener.open();
+        run.wait().unwrap();
+        let last = events.map(|(_, data)| snapshot(&data));
+        let done = |seen: &Snapshot| seen.runs[0].status == RunStatus::Done;
+        let last = last.into_iter().find(done).expect("the stream goes on");
+        assert_eq!((last.runs[0].counts.done, last.runs[0].counts.total), (2, 2));
+    });
+}
+
+#[test]
+fn however_many_tasks_there_are_the_last_counts_are_right() {
+    watched(|| {
+        const COUNT: u64 = 50_000;
+        let shown = shown();
+        let mut events = shown.events();
+        let mut graph = Graph::new();
+        for number in 0..COUNT {
+            graph.insert(("x", number), (inc, 1_i64));
+        }
+        let wanted: Vec<Key> = (0..COUNT).map(|number| Key::from(("x", number))).collect();
+        shown.cluster.get_blocking(graph, wanted).unwrap();
+        let (mut tasks, mut last) = (0, None);
+        for (name, data) in events.by_ref() {
+            match name.as_str() {
+                "snapshot" => {
+                    let seen = snapshot(&data);
+                    if seen.runs.first().is_some_and(|run| run.status == RunStatus::Done) {
+                        last = Some(seen);
+                    }
+                }
+                "blocks" => {
+                    let columns: Value = serde_json::from_str(&data).unwrap();
+                    let counts = columns["tasks"].as_array().unwrap();
+                    tasks += counts.iter().filter_map(Value::as_u64).sum::<u64>();
+                    let lengths = columns.as_object().unwrap().values();
+                    assert!(
+                        lengths.map(|c| c.as_array().unwrap().len()).all(|l| l == counts.len())
+                    );
+                }
+                other => panic!("{other}"),
+            }
+            if last.is_some() && tasks == COUNT {
+                break;
+            }
+        }
+        assert_eq!(last.unwrap().runs[0].counts.done, COUNT);
+    });
+}
+
+#[test]
+fn the_end_of_the_cluster_is_told() {
+    watched(|| {
+        let shown = shown();
+        let mut events = shown.events();
+        assert_eq!(events.next().unwrap().0, "snapshot");
+        shown.cluster.shutdown_blocking().unwrap();
+        assert!(events.any(|(name, _)| name == "end"));
+        drop(shown.dashboard);
+    });
+}
+
+#[test]
+fn so_is_the_end_of_the_dashboard() {
+    watched(|| {
+        let shown = shown();
+        let mut events = shown.events();
+        assert_eq!(events.next().unwrap().0, "snapshot");
+        drop(shown.dashboard);
+        assert!(events.any(|(name, _)| name == "end"));
+        drop(shown.cluster);
+    });
+}

@@ -1,0 +1,126 @@
+//! Journals: what stands in them is what has happened.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use mobula::monitor::{Ended, Record, RunStatus};
+use mobula::{Cluster, Graph, Key, graph};
+
+use crate::watchdog::watched;
+
+fn inc(x: i64) -> i64 {
+    x + 1
+}
+
+fn read(path: &Path) -> Vec<Record> {
+    let text = fs::read_to_string(path).expect("the journal is there");
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn every_task_of_a_run_stands_in_its_journal_once() {
+    watched(|| {
+        const COUNT: u32 = 5_000;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.jsonl");
+        let cluster = Cluster::builder().workers(2).start().unwrap();
+        let journal = cluster.monitor().unwrap().journal_blocking(&path).unwrap();
+        let mut graph = Graph::new();
+        for number in 0..COUNT {
+            graph.insert(("x", i64::from(number)), (inc, 1_i64));
+        }
+        let wanted: Vec<Key> = (0..COUNT).map(|n| Key::from(("x", i64::from(n)))).collect();
+        cluster.get_blocking(graph, wanted).unwrap();
+        journal.close_blocking().unwrap();
+
+        let records = read(&path);
+        assert!(matches!(&records[0], Record::Journal { version: 1, .. }));
+        let mut keys = Vec::new();
+        let mut ended = BTreeSet::new();
+        for record in &records {
+            match record {
+                Record::Run { tasks, spared, .. } => assert_eq!((*tasks, *spared), (COUNT, 0)),
+                Record::Keys { first, keys: some, prefixes, needs, .. } => {
+                    assert_eq!(*first as usize, keys.len());
+                    assert_eq!((some.len(), some.len()), (prefixes.len(), needs.len()));
+                    keys.extend(some.iter().cloned());
+                }
+                Record::Ended(Ended { from, to, tasks, bytes, failed, .. }) => {
+                    assert!(from <= to && !failed);
+                    assert_eq!(tasks.len(), bytes.len());
+                    assert!(bytes.iter().all(|bytes| *bytes == bytes_of_a_number()));
+                    assert!(tasks.iter().all(|task| ended.insert(*task)));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(ended.len(), COUNT as usize);
+        assert!(keys.contains(&"('x', 4999)".to_owned()));
+        let Some(Record::RunEnded { outcome, .. }) =
+            records.iter().find(|record| matches!(record, Record::RunEnded { .. }))
+        else {
+            panic!("the run has ended");
+        };
+        assert_eq!((outcome.status, outcome.done), (RunStatus::Done, u64::from(COUNT)));
+    });
+}
+
+fn bytes_of_a_number() -> u64 {
+    mobula::Value::new(1_i64).bytes() as u64
+}
+
+#[test]
+fn failures_and_new_attempts_stand_there_with_their_task() {
+    watched(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.jsonl");
+        let cluster = Cluster::builder().workers(1).start().unwrap();
+        let journal = cluster.monitor().unwrap().journal_blocking(&path).unwrap();
+        let fail = |_: i64| Err::<i64, _>("no luck");
+        let graph = graph! { "x" => (fail, 1), "y" => (inc, "x") };
+        cluster.request().retries(1).get_blocking(graph, "y").unwrap_err();
+        journal.close_blocking().unwrap();
+        let told: Vec<String> = read(&path)
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::Failed { task, error, .. } => Some(format!("{task} failed: {error}")),
+                Record::Retried { task, attempt, .. } => Some(format!("{task} retried {attempt}")),
+                Record::GivenUp { task, attempts, .. } => {
+                    Some(format!("{task} given up {attempts}"))
+                }
+                Record::Ended(Ended { tasks, failed: true, .. }) => {
+                    Some(format!("{tasks:?} wrong"))
+                }
+                Record::RunEnded { outcome, .. } => Some(outcome.error.unwrap_or_default()),
+                _ => None,
+            })
+            .collect();
+        let text = "task 'x' failed: no luck";
+        let mut expected = [
+            format!("0 failed: {text}"),
+            "0 retried 2".to_owned(),
+            format!("0 failed: {text}"),
+            "0 given up 2".to_owned(),
+            "[0] wrong".to_owned(),
+            "[0] wrong".to_owned(),
+            format!("{text} (after 2 attempts)"),
+        ];
+        let mut told = told;
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected);
+    });
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_is_refused() {
+    watched(|| {
+        let cluster = Cluster::builder().workers(1).start().unwrap();
+        let error =
+            cluster.monitor().unwrap().journal_blocking("/no/such/place/j.jsonl").unwrap_err();
+        let text = "the journal /no/such/place/j.jsonl cannot be written: No such file or directory (os error 2); \
+                    name a file in a directory that is there";
+        assert_eq!(error.to_string(), text);
+    });
+}
