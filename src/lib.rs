@@ -71,6 +71,7 @@ mod config;
 pub mod dashboard;
 mod delayed;
 pub mod diagnostics;
+pub mod drawing;
 pub mod engine;
 mod error;
 pub mod graph;
