@@ -294,6 +294,17 @@ def test_colours_are_those_of_the_theme(chrome, report, scheme):
         assert seen != colours(page, STREAM), "it is drawn anew when the theme changes"
 
 
+def test_the_graph_shows_each_task_and_fits_on_demand(page, failing):
+    svg = page.locator("#graph svg")
+    assert page.inner_text("#graph summary") == "Run 1, 1,400 tasks"
+    nodes = svg.locator("title").all_text_contents()
+    keys = failing.records[10]["keys"]
+    assert sum(any(key in node for node in nodes) for key in keys[:50]) == 50
+    assert svg.bounding_box()["width"] > 2000
+    page.locator("#graph button", has_text="Fit to width").click()
+    assert svg.bounding_box()["width"] < 1200
+
+
 def test_memory_is_told_in_words(page, failing):
     samples = [record for record in failing.records if record["t"] == "memory"]
     text = page.get_attribute("#memory canvas", "aria-label")

@@ -77,17 +77,18 @@ pub fn write_html(recording: &Recording, out: &mut impl Write) -> io::Result<()>
     page_data(recording, &summary, out)?;
     out.write_all(b"</script>\n<script type=\"text/plain\" id=\"span-data\">")?;
     pack::write_spans(recording, &summary, out)?;
-    out.write_all(b"</script>\n<script type=\"text/plain\" id=\"key-data\"")?;
-    out.write_all(b">")?;
-    let were_cut = pack::write_keys(recording, out)?;
-    writeln!(
-        out,
-        "</script>\n<script type=\"application/json\" id=\"keys-were-cut\">{were_cut}</script>"
-    )?;
+    out.write_all(b"</script>\n")?;
     for script in SCRIPTS {
         writeln!(out, "<script>\n{script}</script>")?;
     }
-    out.write_all(b"</body>\n</html>\n")
+    // The stream is being drawn while the browser reads on.
+    out.write_all(b"<script type=\"text/plain\" id=\"key-data\">")?;
+    let were_cut = pack::write_keys(recording, out)?;
+    write!(
+        out,
+        "</script>\n<script type=\"application/json\" id=\"keys-were-cut\">{were_cut}</script>\n\
+         </body>\n</html>\n"
+    )
 }
 
 fn head(recording: &Recording, summary: &Summary, out: &mut impl Write) -> io::Result<()> {

@@ -176,6 +176,10 @@
     stream.append({ from, to, worker, prefix, failed, tasks: places });
     await new Promise((seen) => requestAnimationFrame(() => setTimeout(seen)));
     performance.mark("stream drawn");
+    // The keys come last in the page.
+    if (document.readyState === "loading") {
+      await new Promise((read) => document.addEventListener("DOMContentLoaded", read, { once: true }));
+    }
     keyOf = readKeys(await unpack("key-data"), tasks);
     performance.mark("keys read");
     if (JSON.parse(text("keys-were-cut"))) {
@@ -205,9 +209,23 @@
     chart.advance(ended - began);
   }
 
+  /** A graph is as large as its keys must be to be read; a button makes it fit. */
+  function fitGraphs() {
+    for (const graph of document.querySelectorAll(".graph")) {
+      const button = globalThis.MobulaSurface.make("button", { type: "button", "aria-pressed": "false" }, "Fit to width");
+      button.addEventListener("click", () => {
+        button.setAttribute("aria-pressed", String(graph.classList.toggle("fitted")));
+      });
+      graph.before(button);
+      const svg = graph.querySelector("svg");
+      button.hidden = !svg || svg.width.baseVal.value <= graph.clientWidth;
+    }
+  }
+
   for (const table of document.querySelectorAll("table.sortable")) globalThis.MobulaTables.sortable(table);
   const data = JSON.parse(text("page-data"));
   drawMemory(data);
+  fitGraphs();
   drawStream(data).catch((error) => {
     const container = document.getElementById("stream-drawing");
     container.textContent = `The task stream cannot be drawn: ${error.message}. The tables below hold.`;

@@ -11,9 +11,6 @@ use crate::report::summary::Summary;
 /// How many rows a table has at most.
 const ROWS: usize = 500;
 
-/// How many graphs are drawn.
-const GRAPHS: usize = 6;
-
 /// How many colours there are for key prefixes; see `page/theme.css`.
 const COLOURS: usize = 12;
 
@@ -34,7 +31,7 @@ pub(super) fn write<W: Write>(
         is_there(true, ("prefixes", "Key prefixes", prefixes)),
         is_there(true, ("memory", "Memory", memory)),
         is_there(true, ("workers", "Workers", workers)),
-        is_there(has_graph, ("graph", "Graph", graphs)),
+        is_there(has_graph, ("graph", "Graph", graph::write)),
         is_there(has_failures, ("errors", "Errors", trouble::errors)),
         is_there(!recording.incidents.is_empty(), ("incidents", "Incidents", trouble::incidents)),
         is_there(true, ("callbacks", "Callbacks", callbacks)),
@@ -317,27 +314,6 @@ fn workers(_: &Recording, summary: &Summary, out: &mut impl Write) -> io::Result
         Ok(())
     })?;
     left_out(out, summary.workers.len(), "other worker")
-}
-
-/// The graphs of the largest runs, the largest first.
-fn graphs(recording: &Recording, _: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let mut runs: Vec<usize> = (0..recording.runs.len()).collect();
-    runs.sort_by_key(|place| std::cmp::Reverse(recording.runs[*place].keys.len()));
-    for (n, place) in runs.into_iter().take(GRAPHS).enumerate() {
-        let Some(svg) = graph::drawing(recording, place) else { continue };
-        let run = &recording.runs[place];
-        let open = if n == 0 { " open" } else { "" };
-        writeln!(
-            out,
-            "<details{open}><summary>Run {}, {}</summary>\n\
-             <div class=\"scroll graph\" tabindex=\"0\" role=\"img\" aria-label=\"Graph of run {}\">\n{svg}\n</div>\n\
-             </details>",
-            run.id,
-            counted(run.keys.len() as u64, "task"),
-            run.id,
-        )?;
-    }
-    Ok(())
 }
 
 fn callbacks(_: &Recording, summary: &Summary, out: &mut impl Write) -> io::Result<()> {

@@ -1,6 +1,10 @@
-//! Numbers and text as they stand in a page: the same words as `page/format.js`, and text that is only text.
+//! Numbers and text as they stand in a page: the same words as everywhere (`page/format.js` has them, too), and text
+//! that is only text.
 
 use std::fmt::{self, Display, Write as _};
+
+use crate::monitor::human;
+pub(super) use crate::monitor::human::{bytes, count, share};
 
 /// Text in a page, in which nothing is markup.
 #[derive(Debug)]
@@ -25,76 +29,15 @@ impl Display for Text<'_> {
     }
 }
 
-/// At most three digits that tell something: 9.87, 98.7, 987.
-fn short(value: f64) -> String {
-    let digits = match value {
-        value if value >= 99.95 => 0,
-        value if value >= 9.995 => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.digits$}");
-    if digits == 0 {
-        return text;
-    }
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// 1536 is "1.5 KiB".
-#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut size = count as f64;
-    let mut unit = 0;
-    while size >= 1023.5 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{} {}", short(size), UNITS[unit])
-}
-
-/// 4,200,000 is "4.2 ms".
+/// 4,200,000 nanoseconds are "4.2 ms".
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 pub(super) fn time(nanoseconds: u64) -> String {
-    let seconds = nanoseconds as f64 / 1e9;
-    match seconds {
-        0.0 => "0 s".to_owned(),
-        s if s < 0.9995e-6 => format!("{} ns", short(s * 1e9)),
-        s if s < 0.9995e-3 => format!("{} µs", short(s * 1e6)),
-        s if s < 0.9995 => format!("{} ms", short(s * 1e3)),
-        s if s < 59.95 => format!("{} s", short(s)),
-        _ => {
-            let whole = (nanoseconds + 500_000_000) / 1_000_000_000;
-            let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
-            match (hours, days) {
-                (0, _) => format!("{minutes} m {:02} s", whole % 60),
-                (_, 0) => format!("{hours} h {:02} m", minutes % 60),
-                _ => format!("{days} d {:02} h", hours % 24),
-            }
-        }
-    }
-}
-
-/// 1234567 is "1,234,567".
-pub(super) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    human::seconds(nanoseconds as f64 / 1e9)
 }
 
 /// "1 task", "2 tasks".
 pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-/// 0.256 is "25.6 %".
-pub(super) fn share(share: f64) -> String {
-    format!("{} %", short(share * 100.0))
 }
 
 /// `part` of `whole`, from 0 to 1.
@@ -130,7 +73,7 @@ pub(super) fn moment(unix_time: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, bytes, count, counted, moment, part, share, time};
+    use super::{Text, counted, moment, part, share, time};
 
     #[test]
     fn text_is_never_markup() {
@@ -142,14 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        assert_eq!([0, 1023, 1536, 1 << 20].map(bytes), ["0 B", "1023 B", "1.5 KiB", "1 MiB"]);
+    fn numbers_are_told_with_what_they_count() {
         assert_eq!([0, 999, 4_200_000].map(time), ["0 s", "999 ns", "4.2 ms"]);
-        assert_eq!([999_600, 98_760_000_000].map(time), ["1 ms", "1 m 39 s"]);
-        assert_eq!([187_000_000_000, 3_781_000_000_000].map(time), ["3 m 07 s", "1 h 03 m"]);
-        assert_eq!([0, 12, 1234, 1_234_567].map(count), ["0", "12", "1,234", "1,234,567"]);
         assert_eq!([counted(1, "task"), counted(1000, "task")], ["1 task", "1,000 tasks"]);
-        assert_eq!([0.0, 0.256, 1.0].map(share), ["0 %", "25.6 %", "100 %"]);
         assert_eq!([part(1, 0), part(1, 2)].map(share), ["0 %", "50 %"]);
     }
 
