@@ -26,8 +26,8 @@ pub(super) fn write<W: Write>(
     let has_failures = recording.incidents.iter().any(|incident| incident.kind == "failed");
     let has_graph = recording.runs.iter().any(|run| !run.keys.is_empty());
     let sections: Vec<(&str, &str, Section<W>)> = [
-        is_there(true, ("runs", "Runs", runs)),
         is_there(true, ("stream", "Task stream", stream)),
+        is_there(true, ("runs", "Runs", runs)),
         is_there(true, ("prefixes", "Key prefixes", prefixes)),
         is_there(true, ("memory", "Memory", memory)),
         is_there(true, ("workers", "Workers", workers)),
