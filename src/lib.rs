@@ -66,11 +66,14 @@
 pub mod actors;
 mod client;
 mod cluster;
+#[cfg(feature = "command")]
+pub mod command;
 mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 mod delayed;
 pub mod diagnostics;
+pub mod drawing;
 pub mod engine;
 mod error;
 pub mod graph;

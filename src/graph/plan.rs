@@ -222,6 +222,19 @@ impl Plan {
         self.shortest_limit
     }
 
+    /// The keys that stand for data and that the task takes, in the order of its arguments, each with a number
+    /// that tells it from the others.
+    pub(crate) fn data_of(&self, task: TaskId) -> impl Iterator<Item = (u32, &Key)> {
+        let graph = &*self.graph;
+        graph.arguments(self.nodes[task.index()]).iter().filter_map(|op| match *op {
+            Op::Node(node) => {
+                let target = graph.target(node);
+                graph.literal_of(target).map(|_| (target, &graph.keys[target as usize]))
+            }
+            Op::Literal(_) | Op::List(_) | Op::Collect(_) | Op::Apply(_) => None,
+        })
+    }
+
     /// True if a function of the plan holds values of a store. This looks at all tasks.
     pub(crate) fn holds_values(&self) -> bool {
         self.tasks().any(|task| self.func(task).holds_values())
