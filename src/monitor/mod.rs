@@ -12,6 +12,7 @@
 //! | `telling.rs`, `journal.rs`, `blocks.rs` | what happened, as records, in a file, and for live views |
 //! | `human.rs` | numbers as people read them |
 //! | `recording/` | [`Recording`]: all that happened in some time, from a live cluster or from a journal |
+//! | `human.rs` | numbers as people read them |
 //!
 //! Nothing here decides anything, and nothing is paid for while nobody looks.
 
