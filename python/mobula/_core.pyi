@@ -535,8 +535,8 @@ class Recording:
     ) -> Any:
         """Draw the graph of a run: a `mobula.Picture`.
 
-        A negative number counts from the last run. What colours mean is ``"time"``, ``"memory"``, ``"order"`` or
-        ``"prefix"``.
+        A negative number counts from the last run. What colours mean is ``"time"``, ``"memory"``, ``"order"``
+        or ``"prefix"``.
         """
 
     @property
