@@ -101,7 +101,8 @@ pub(super) async fn answer(request: HttpRequest, answers: web::Data<Answers>) ->
 impl Answers {
     fn events(&self) -> HttpResponse {
         if !self.readers.add() {
-            let why = "So many pages are open that no other one is told what happens; close some.\n";
+            let why =
+                "So many pages are open that no other one is told what happens; close some.\n";
             return plain(HttpResponse::ServiceUnavailable(), why);
         }
         let events = events::stream(&self.monitor, Arc::clone(&self.readers));
