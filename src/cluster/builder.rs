@@ -156,7 +156,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many events are remembered for [`Client::story`], 10,000 by default; the oldest ones are
+    /// How many events are remembered for [`Client::story`](crate::Client::story), 10,000 by default; the oldest ones are
     /// forgotten first.
     #[must_use]
     pub fn history(mut self, events: usize) -> Self {

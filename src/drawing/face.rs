@@ -6,7 +6,7 @@ use super::groups::grouped;
 use super::single::single;
 use super::source::Source;
 use crate::graph::Plan;
-use crate::monitor::Recording;
+use crate::monitor::{RecordedRun, Recording};
 
 /// Above so many tasks a picture shows groups.
 const GROUPED_ABOVE: usize = 2000;
@@ -51,7 +51,13 @@ impl<'a> Drawing<'a> {
     /// A picture of what was run: the tasks of the run at a place in [`Recording::runs`], coloured by the time
     /// that they took. It is empty if there is no such run.
     pub fn of_run(recording: &'a Recording, run: usize) -> Self {
-        Self::new(Source::Run(recording, run), Color::Time)
+        Self::new(Source::Run(recording.runs.get(run), &recording.spans, run), Color::Time)
+    }
+
+    /// A picture of the tasks of a run of which it is not known what they took, such as one that still goes on;
+    /// coloured by the static order.
+    pub fn of_tasks(run: &'a RecordedRun) -> Self {
+        Self::new(Source::Run(Some(run), &[], 0), Color::Order)
     }
 
     fn new(source: Source<'a>, color: Color) -> Self {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{Plan, TaskId};
-use crate::monitor::{RecordedRun, Recording};
+use crate::monitor::{RecordedRun, Span};
 
 /// Where tasks come from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source<'a> {
     Plan(&'a Plan),
-    /// The run at a place of a recording; none if there is no such run.
-    Run(&'a Recording, usize),
+    /// A run, if there is one, with what workers did in all runs and the place of this one among them.
+    Run(Option<&'a RecordedRun>, &'a [Span], usize),
 }
 
 /// What is known of a task after a run.
@@ -33,7 +33,7 @@ impl<'a> Source<'a> {
     fn run(&self) -> Option<&'a RecordedRun> {
         match self {
             Source::Plan(_) => None,
-            Source::Run(recording, run) => recording.runs.get(*run),
+            Source::Run(run, ..) => *run,
         }
     }
 
@@ -112,10 +112,9 @@ impl<'a> Source<'a> {
 
     /// By task: what was measured. Empty if nothing was.
     pub(super) fn measured(&self) -> Vec<Measured> {
-        let Source::Run(recording, place) = self else { return Vec::new() };
-        let Some(run) = self.run() else { return Vec::new() };
+        let Source::Run(Some(run), spans, place) = self else { return Vec::new() };
         let mut all = vec![Measured::default(); run.keys.len()];
-        let own = recording.spans.iter().filter(|span| span.run as usize == *place);
+        let own = spans.iter().filter(|span| span.run as usize == *place);
         for span in own {
             let Some(task) = all.get_mut(span.task as usize) else { continue };
             task.seconds =

@@ -72,6 +72,16 @@ fn a_run_shows_what_was_measured() {
 }
 
 #[test]
+fn a_run_that_goes_on_shows_its_tasks() {
+    let recording = recording();
+    let diagram = Drawing::of_tasks(&recording.runs[0]).diagram();
+    assert_eq!((diagram.nodes.len(), diagram.nodes[0].seconds), (4, None));
+    assert_eq!(diagram.nodes[1].cached, 1);
+    let layout = diagram.layout(Color::Order);
+    assert_eq!(layout.sizes.len(), 4);
+}
+
+#[test]
 fn text_is_escaped_and_frames_have_a_legend() {
     let recording = recording();
     let svg = Drawing::of_run(&recording, 0).to_svg();

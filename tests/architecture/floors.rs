@@ -6,7 +6,7 @@ use crate::paths::{Modules, NamedPath, named_paths};
 use crate::source::{Code, Source, rust_sources, shipped};
 
 /// The floor of each module of the crate's root.
-const FLOORS: [(&str, usize); 18] = [
+const FLOORS: [(&str, usize); 19] = [
     ("value", 0),
     ("graph", 1),
     ("engine", 2),
@@ -24,6 +24,7 @@ const FLOORS: [(&str, usize); 18] = [
     ("monitor", FACADE),
     ("report", FACADE),
     ("command", 5),
+    ("bin", 6),
     ("dashboard", 5),
 ];
 

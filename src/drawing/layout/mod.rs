@@ -66,6 +66,8 @@ pub struct Layout {
     pub height: f32,
     /// By node: the place of its middle.
     pub nodes: Vec<(f32, f32)>,
+    /// By node: its width and its height.
+    pub sizes: Vec<(f32, f32)>,
     /// By edge: its points, from start to end. Where two points differ in both directions, a curve that begins
     /// and ends upright looks best. An edge from a node to itself has no points.
     pub edges: Vec<Vec<(f32, f32)>>,
@@ -101,6 +103,13 @@ impl Layout {
             (bands.x[node], f32::midpoint(top, bottom))
         };
         let nodes = (0..sizes.len()).map(middle).collect();
-        Self { width: bands.width, height: bands.height, nodes, edges, turned: graph.turned }
+        Self {
+            width: bands.width,
+            height: bands.height,
+            nodes,
+            sizes: sizes.to_vec(),
+            edges,
+            turned: graph.turned,
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Picture<'_> {
         let labels = self.diagram.nodes.iter().map(|node| node.label.as_str());
         let all: String = labels.chain(paths.iter().map(String::as_str)).collect();
         let name = format!("mobula-tip-{:016x}", XxHash3_64::oneshot(all.as_bytes()));
-        svg.push_str("<g>\n");
+        svg.push_str("<g stroke-width=\"1.1\">\n");
         for (edge, path) in paths.iter().enumerate() {
             self.edge(svg, edge, path, &name)?;
         }
@@ -126,7 +126,7 @@ impl Picture<'_> {
         let count = crate::monitor::human::count(edge.count);
         writeln!(
             svg,
-            " style=\"stroke-width:{}\"><title>{count} × {} → {}</title></path>",
+            " stroke-width=\"{}\"><title>{count} × {} → {}</title></path>",
             Number(thickness(edge.count)),
             label(edge.from),
             label(edge.to)

@@ -17,7 +17,7 @@ pub(super) const SHEET: &str = "\
 .mobula-drawing .count{font-size:10px;text-anchor:middle;fill:#536470;stroke:#fff;stroke-width:3px;paint-order:stroke;stroke-linejoin:round}
 .mobula-drawing .on-dark{fill:#fff}
 .mobula-drawing .on-light{fill:#10181d}
-.mobula-drawing .edge{fill:none;stroke:#a3b2bb;stroke-width:1.1;stroke-linecap:round;stroke-linejoin:round}
+.mobula-drawing .edge{fill:none;stroke:#a3b2bb;stroke-linecap:round;stroke-linejoin:round}
 .mobula-drawing .back{stroke-dasharray:5 4}
 .mobula-drawing .tip{fill:#8496a1}
 .mobula-drawing .node{stroke:#14222b;stroke-opacity:.3}
