@@ -100,6 +100,23 @@ def test_a_snapshot_counts_what_has_happened():
     assert error["is_final"]
 
 
+def test_actors_are_seen_with_how_often_they_were_called():
+    @mobula.remote
+    class Counter:
+        def add(self):
+            return 1
+
+    first = Counter.options(name="first").remote()
+    other = Counter.remote()
+    mobula.get([first.add.remote(), first.add.remote(), other.add.remote()])
+    states = {state["name"]: state for state in snapshot()["states"]}
+    assert {name: state["messages"] for name, state in states.items()} == {
+        "Counter (first)": 2,
+        "Counter": 1,
+    }
+    assert all(state["is_alive"] for state in states.values())
+
+
 def test_worker_processes_are_seen_with_their_process():
     mobula.init(workers="processes", num_workers=1)
     with mobula.profile():
