@@ -39,6 +39,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/errors.js", "text/javascript", "page/errors.js";
     "/flow.js", "text/javascript", "page/flow.js";
     "/graph.js", "text/javascript", "page/graph.js";
+    "/graph-node.js", "text/javascript", "page/graph-node.js";
     "/live.js", "text/javascript", "page/live.js";
     "/lookup.js", "text/javascript", "page/lookup.js";
     "/memory.js", "text/javascript", "page/memory.js";
