@@ -38,9 +38,9 @@ needs_chromium = pytest.mark.skipif(
 
 
 @contextmanager
-def browser():
+def browser(*flags):
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
+        opened = driver.chromium.launch(executable_path=chromium(), args=[*FLAGS, *flags])
         try:
             yield opened
         finally:

@@ -83,7 +83,7 @@ export class Node {
   }
 }
 
-/** The nearest node in a direction: mostly straight on, and not back. */
+/** The nearest node in a direction: in the same row, or in another one, mostly straight on. */
 export function beside(nodes, from, key) {
   const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
   let best = null;
@@ -92,8 +92,8 @@ export function beside(nodes, from, key) {
     const [dx, dy] = [node.x - from.x, node.y - from.y];
     const ahead = dx * way[0] + dy * way[1];
     const aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
-    // What stands in the same row is never above or below.
-    if (node === from || ahead < (way[1] !== 0 ? from.h / 2 : 1)) continue;
+    const isInRow = Math.abs(dy) < from.h / 2;
+    if (node === from || ahead <= 0 || isInRow !== (way[1] === 0)) continue;
     const distance = ahead + 3 * aside;
     if (distance < least) [best, least] = [node, distance];
   }
