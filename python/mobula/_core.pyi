@@ -527,13 +527,13 @@ class Recording:
 
     def visualize(
         self,
-        run: int = -1,
+        run: int | None = None,
         *,
         color: str = "time",
         filename: str | PathLike[str] | None = None,
         grouped_above: int = 2000,
     ) -> Any:
-        """Draw the graph of a run: a `mobula.Picture`.
+        """Draw the graph of a run, the last one if not said: a `mobula.Picture`.
 
         A negative number counts from the last run. What colours mean is ``"time"``, ``"memory"``, ``"order"``
         or ``"prefix"``.

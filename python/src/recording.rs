@@ -48,17 +48,17 @@ impl PyRecording {
             .map_err(|error| report_error(&error))
     }
 
-    /// Draws the graph of a run; a negative number counts from the last one.
-    #[pyo3(signature = (run=-1, *, color="time", filename=None, grouped_above=2000))]
+    /// Draws the graph of a run, of the last one if not said; a negative number counts from that.
+    #[pyo3(signature = (run=None, *, color="time", filename=None, grouped_above=2000))]
     fn visualize<'py>(
         &self,
         py: Python<'py>,
-        run: isize,
+        run: Option<isize>,
         color: &str,
         filename: Option<PathBuf>,
         grouped_above: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let color = drawing::color(color)?;
+        let (color, run) = (drawing::color(color)?, run.unwrap_or(-1));
         let runs = self.recording.runs.len();
         let place = if run < 0 { runs.checked_add_signed(run) } else { usize::try_from(run).ok() };
         let Some(place) = place.filter(|place| *place < runs) else {

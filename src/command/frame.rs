@@ -150,7 +150,7 @@ mod tests {
         let text = frame(&snapshot(), 120, usize::MAX);
         let bar = format!("[{}{}]", "#".repeat(12), ".".repeat(12));
         for line in [
-            format!("run 7          {bar} 5/10, 2 running, 1 cached  12.0 /s, about 1 m 05 s left"),
+            format!("run 7          {bar} 5/10, 2 running, 1 cached  12 /s, about 1 m 05 s left"),
             format!("  load           {bar} 5/10, 2 running, 1 cached"),
             "worker 0    50 % busy          0 tasks  ('load', 3)".to_owned(),
         ] {
