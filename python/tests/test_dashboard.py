@@ -1,11 +1,9 @@
 """The dashboard in a real browser: a run is watched to its end, and each panel says what has happened."""
 
-import os
 import threading
 import urllib.error
 import urllib.request
 from operator import add
-from pathlib import Path
 
 import pytest
 from browser import PHONE, browser, needs_chromium, wait_until, watched
@@ -15,9 +13,6 @@ import mobula
 import mobula.dask
 
 pytestmark = needs_chromium
-
-#: Where pictures for the documentation are put, if anywhere.
-PICTURES = os.environ.get("MOBULA_PICTURES")
 
 #: Lets tasks go on.
 GATE = threading.Event()
@@ -190,6 +185,3 @@ def test_it_fits_every_screen(chrome, url, look):
         page.evaluate("scrollTo(0, 0)")
         wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert page.evaluate(wide)
-        if PICTURES:
-            page.wait_for_timeout(1500)
-            page.screenshot(path=Path(PICTURES) / f"dashboard-{look}.png", full_page=True)

@@ -138,6 +138,23 @@ def test_very_many_prefixes_are_told_in_short(page):
     assert len(json.dumps(snapshot())) < 200_000
 
 
+def test_a_graph_that_is_not_known_any_more_is_no_mistake(page):
+    page.locator("#graph").scroll_into_view_if_needed()
+    # The graph is asked for when the run is over.
+    page.evaluate(
+        """() => {
+            const ask = window.fetch;
+            const over = new Promise((go) => { window.go = go; });
+            window.fetch = (url) => over.then(() => ask(url));
+        }"""
+    )
+    graph = {("x", i): (add, i, 1) for i in range(3_000)}
+    mobula.dask.get(graph, list(graph))
+    is_over(page, last_run(), "done")
+    page.evaluate("go()")
+    says(page, "#graph", "The graph of this run is not known any more.")
+
+
 def test_a_graph_is_walked_by_keyboard(page):
     graph = {"a": (add, 1, 1), "b": (add, "a", 1), "c": (add, "a", 2), "d": (add, "b", "c")}
     mobula.dask.get(graph, "d")

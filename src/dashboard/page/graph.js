@@ -108,7 +108,7 @@ export class Graph {
     if (this.#chosen !== null && !wanted.includes(String(this.#chosen))) wanted.push(String(this.#chosen));
     const have = [...this.select.options].map((option) => option.value);
     if (wanted.join() === have.join()) return;
-    this.select.replaceChildren(...wanted.map((id) => make("option", { value: id }, id === "" ? "the last one" : `run ${id}`)));
+    this.select.replaceChildren(...wanted.map((id) => make("option", { value: id }, id === "" ? "latest" : `run ${id}`)));
     this.select.value = this.#chosen === null ? "" : String(this.#chosen);
   }
 
@@ -116,7 +116,9 @@ export class Graph {
     this.#asked = performance.now();
     this.#isAsking = true;
     try {
-      answered(await ask(path, { run: run.id }));
+      const answer = await ask(path, { run: run.id });
+      if (answer === null) this.#refused.add(run.id);
+      else answered(answer);
       if (run.status !== "running") this.#finished = run.id;
     } catch (error) {
       if (error instanceof Refusal) {
