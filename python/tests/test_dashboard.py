@@ -136,13 +136,18 @@ def test_twenty_thousand_tasks_end_with_the_right_counts(page):
     assert page.locator("*").count() < 5_000
 
 
-def test_the_end_is_told_and_the_last_numbers_stay(page):
+def test_the_end_is_told_and_the_last_numbers_stay(chrome, url):
+    # What the page asks for just then is refused, and the browser itself says so in the console.
+    page = chrome.new_page()
+    page.goto(url)
+    live(page)
     mobula.dask.get({"x": (add, 1, 1)}, "x")
     run = snapshot()["runs"][-1]["id"]
     shows(page, f'[data-run="{run}"] [data-count="done"]', 1)
     mobula.shutdown()
     wait_until(page, "document.querySelector('#connection').dataset.state === 'ended'")
     shows(page, f'[data-run="{run}"] [data-count="done"]', 1)
+    page.close()
 
 
 def test_a_wrong_token_and_a_foreign_host_are_refused(chrome, url):
