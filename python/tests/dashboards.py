@@ -34,7 +34,9 @@ def says(page, selector, text):
 
 
 def is_over(page, run, status):
-    wait_until(page, f"document.querySelector('[data-run=\"{run}\"]')?.dataset.status === '{status}'")
+    wait_until(
+        page, f"document.querySelector('[data-run=\"{run}\"]')?.dataset.status === '{status}'"
+    )
 
 
 def text_of(page, selector):

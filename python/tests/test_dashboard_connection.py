@@ -145,7 +145,10 @@ def state(page, name):
 
 
 def test_a_site_whose_name_points_here_is_refused():
-    with cluster() as started, browser("--host-resolver-rules=MAP evil.example 127.0.0.1") as opened:
+    with (
+        cluster() as started,
+        browser("--host-resolver-rules=MAP evil.example 127.0.0.1") as opened,
+    ):
         page = opened.new_page()
         answer = page.goto(started.url.replace("127.0.0.1", "evil.example"))
         assert answer.status == 421

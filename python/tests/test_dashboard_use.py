@@ -87,7 +87,9 @@ def test_actors_are_shown_with_the_calls_they_were_sent(page):
     assert (state["name"], state["messages"], state["is_alive"]) == ("Counter", 7, True)
     shows(page, "[data-state-actor=Counter] td", 7)
     mobula.kill(counter)
-    wait_until(page, "document.querySelector('[data-state-actor=Counter]').dataset.alive === 'false'")
+    wait_until(
+        page, "document.querySelector('[data-state-actor=Counter]').dataset.alive === 'false'"
+    )
 
 
 def test_a_task_that_was_tried_again_is_no_failure(page):
@@ -186,7 +188,9 @@ def test_all_that_works_by_pointer_can_be_reached_by_tab(page):
     seen = set()
     for _ in range(80):
         page.keyboard.press("Tab")
-        name = "document.activeElement.closest('section')?.id + ' ' + document.activeElement.localName"
+        name = (
+            "document.activeElement.closest('section')?.id + ' ' + document.activeElement.localName"
+        )
         seen.add(page.evaluate(name))
         if page.evaluate("document.activeElement.matches('.node')"):
             break
@@ -243,7 +247,9 @@ def test_everything_has_a_name_and_enough_contrast(chrome, url, scheme):
         with pytest.raises(ValueError, match="script"):
             mobula.dask.get({"x": (add, 1, 1), "wrong": (fail, "x")}, "wrong")
         is_over(page, last_run(), "failed")
-        graph = {("wait", i): (wait, i) for i in range(8)} | {"end": (sum, [("wait", i) for i in range(8)])}
+        graph = {("wait", i): (wait, i) for i in range(8)} | {
+            "end": (sum, [("wait", i) for i in range(8)])
+        }
         caller = threading.Thread(target=mobula.dask.get, args=(graph, "end"))
         caller.start()
         wait_until(page, "document.querySelectorAll('[data-worker][data-state=busy]').length === 2")
@@ -269,7 +275,9 @@ def test_what_matters_is_announced(page):
 
 
 def test_a_bar_says_what_it_shows(page):
-    graph = {("wait", i): (wait, i) for i in range(8)} | {"end": (sum, [("wait", i) for i in range(8)])}
+    graph = {("wait", i): (wait, i) for i in range(8)} | {
+        "end": (sum, [("wait", i) for i in range(8)])
+    }
     caller = threading.Thread(target=mobula.dask.get, args=(graph, "end"))
     caller.start()
     wait_until(page, "document.querySelector('[data-run] [role=progressbar]') !== null")

@@ -83,19 +83,25 @@ export class Node {
   }
 }
 
-/** The nearest node in a direction: in the same row, or in another one, mostly straight on. */
-export function beside(nodes, from, key) {
-  const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-  let best = null;
-  let least = Infinity;
-  for (const node of nodes) {
-    const [dx, dy] = [node.x - from.x, node.y - from.y];
-    const ahead = dx * way[0] + dy * way[1];
-    const aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
-    const isInRow = Math.abs(dy) < from.h / 2;
-    if (node === from || ahead <= 0 || isInRow !== (way[1] === 0)) continue;
-    const distance = ahead + 3 * aside;
-    if (distance < least) [best, least] = [node, distance];
+/**
+ * Where an arrow key leads from a node: down and up along arrows, to who needs it and to what it needs, or to the next
+ * row if there are none; to the sides within the row. Of several the nearest one; null if there is none.
+ */
+export function beside(nodes, edges, from, key) {
+  const way = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[key];
+  const isInRow = (node) => Math.abs(node.y - from.y) < from.h / 2;
+  if (key === "ArrowLeft" || key === "ArrowRight") {
+    return nearest(nodes.filter((node) => isInRow(node) && (node.x - from.x) * way > 0), from);
   }
-  return best;
+  const [here, there] = way > 0 ? ["from", "to"] : ["to", "from"];
+  const place = nodes.indexOf(from);
+  const along = edges.filter((edge) => edge[here] === place).map((edge) => nodes[edge[there]]);
+  if (along.length > 0) return nearest(along, from);
+  const ahead = nodes.filter((node) => !isInRow(node) && (node.y - from.y) * way > 0);
+  const row = ahead.reduce((best, { y }) => ((y - best) * way < 0 ? y : best), Infinity * way);
+  return nearest(ahead.filter((node) => Math.abs(node.y - row) < node.h / 2), from);
+}
+
+function nearest(nodes, { x }) {
+  return nodes.reduce((best, node) => (best === null || Math.abs(node.x - x) < Math.abs(best.x - x) ? node : best), null);
 }

@@ -213,7 +213,7 @@ export class Graph {
       this.#open(this.#current);
     } else if (isAtNode && event.key.startsWith("Arrow")) {
       event.preventDefault();
-      const next = beside(this.#nodes, this.#current, event.key);
+      const next = beside(this.#nodes, this.#graph.edges, this.#current, event.key);
       if (next === null) return;
       this.#mark(next);
       next.element.focus({ preventScroll: true });
