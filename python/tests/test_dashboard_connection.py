@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from browser import browser, needs_chromium, wait_until, watched
@@ -60,7 +60,7 @@ def cluster(port=0):
 
 
 class Wire:
-    """A line to a dashboard that can be cut and mended. It says the dashboard's own name, as a tunnel does."""
+    """A line to a dashboard that can be cut. It says the dashboard's own name, as a tunnel does."""
 
     def __init__(self, port):
         self.port = port
@@ -96,10 +96,8 @@ class Wire:
     def cut(self):
         self.is_cut = True
         for one in self.sockets:
-            try:
+            with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def mend(self):
         self.is_cut = False
@@ -217,13 +215,12 @@ def test_a_connection_comes_back_by_itself(chrome, wire):
 
 
 def test_the_next_program_on_the_port_does_not_let_the_page_in(chrome):
-    with unwatched(chrome) as page:
-        with cluster() as first:
-            page.goto(first.url)
-            live(page)
-            first.kill()
-            state(page, "lost")
-            with cluster(first.port) as second:
-                assert second.port == first.port, "somebody else took the port"
-                state(page, "refused")
-                says(page, "[data-notice]", "The token is missing or wrong.")
+    with unwatched(chrome) as page, cluster() as first:
+        page.goto(first.url)
+        live(page)
+        first.kill()
+        state(page, "lost")
+        with cluster(first.port) as second:
+            assert second.port == first.port, "somebody else took the port"
+            state(page, "refused")
+            says(page, "[data-notice]", "The token is missing or wrong.")

@@ -201,8 +201,8 @@ def test_all_that_works_by_pointer_can_be_reached_by_tab(page):
 
 #: What can be used, or is a picture, and has no name for those who do not see it.
 NAMELESS = """() => {
-    const named = (e) => e.getAttribute("aria-label") || document.getElementById(e.getAttribute("aria-labelledby"))
-        || e.labels?.length || e.textContent.trim() || e.title;
+    const labelled = (e) => document.getElementById(e.getAttribute("aria-labelledby")) || e.labels?.length;
+    const named = (e) => e.getAttribute("aria-label") || labelled(e) || e.textContent.trim() || e.title;
     const all = document.querySelectorAll("button, input, select, canvas, [role], section, summary, th");
     return [...all].filter((e) => e.checkVisibility() && !named(e)).map((e) => e.outerHTML.slice(0, 120));
 }"""
@@ -216,13 +216,17 @@ PALE = """() => {
         return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
     };
     const light = (rgb) => {
-        const linear = rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        const linear = rgb.map((value) => {
+            const v = value / 255;
+            return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+        });
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
     };
     const pale = [];
     for (const element of document.querySelectorAll("body *")) {
         const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== "");
-        if (!own || !element.checkVisibility({ opacityProperty: true }) || element.closest("svg, .unseen, noscript, option")) continue;
+        const isSeen = element.checkVisibility({ opacityProperty: true });
+        if (!own || !isSeen || element.closest("svg, .unseen, noscript, option")) continue;
         const behind = [];
         for (let e = element; e; e = e.parentElement) behind.unshift(getComputedStyle(e).backgroundColor);
         const style = getComputedStyle(element);
@@ -230,7 +234,8 @@ PALE = """() => {
         const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
         const size = parseFloat(style.fontSize);
         const isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-        if (ratio < (isLarge ? 3 : 4.5)) pale.push(`${ratio.toFixed(2)} ${element.textContent.trim().slice(0, 40)}`);
+        const text = element.textContent.trim().slice(0, 40);
+        if (ratio < (isLarge ? 3 : 4.5)) pale.push(`${ratio.toFixed(2)} ${text}`);
     }
     return pale;
 }"""

@@ -1,4 +1,4 @@
-"""Takes the pictures of the dashboard that stand in `docs/`: a cluster at work, in light, in dark and on a phone.
+"""Takes the pictures of the dashboard for `docs/`: a cluster at work, in light, in dark, on a phone.
 
 Needs an environment with Mobula and Playwright, and a Chromium. Usage::
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask
@@ -24,7 +24,7 @@ from mobula.dask import RayDaskCallback, ray_dask_get
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from browser import PHONE, browser, wait_until, watched  # noqa: E402
+from browser import PHONE, browser, wait_until, watched
 
 #: Of so many parts is the graph that is shown at work.
 PARTS = 12
@@ -176,10 +176,8 @@ def prepare(cache: mobula.ActorHandle) -> None:
         parts = [flaky(part, dask_key_name=("fetch-5be0", part)) for part in range(16)]
     dask.compute(*parts, scheduler=ray_dask_get)
     parsed = {("parse-c41b", part): (parse, part) for part in range(16)}
-    try:
+    with suppress(ValueError):
         ray_dask_get({**parsed, "rows": (sum, list(parsed))}, "rows")
-    except ValueError:
-        pass
 
 
 @contextmanager
