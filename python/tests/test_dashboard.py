@@ -1,24 +1,18 @@
 """The dashboard in a real browser: a run is watched to its end, and each panel says what has happened."""
 
-import json
-import os
 import threading
 import urllib.error
 import urllib.request
 from operator import add
-from pathlib import Path
 
 import pytest
 from browser import PHONE, browser, needs_chromium, wait_until, watched
+from dashboards import compare_with_snapshot, is_over, live, shows, snapshot, text_of
 
 import mobula
 import mobula.dask
-from mobula import _core
 
 pytestmark = needs_chromium
-
-#: Where pictures for the documentation are put, if anywhere.
-PICTURES = os.environ.get("MOBULA_PICTURES")
 
 #: Lets tasks go on.
 GATE = threading.Event()
@@ -57,35 +51,6 @@ def page(chrome, url):
         yield page
 
 
-def live(page):
-    wait_until(page, "document.querySelector('#connection').dataset.state === 'live'")
-
-
-def snapshot():
-    (text,) = _core.snapshots()
-    return json.loads(text)
-
-
-def shows(page, selector, value):
-    """Wait until an element shows a number."""
-    found = f"document.querySelector({json.dumps(selector)})"
-    wait_until(page, f"{found} !== null && {found}.dataset.value === {json.dumps(str(value))}")
-
-
-def text_of(page, selector):
-    return page.locator(selector).first.inner_text()
-
-
-def compare_with_snapshot(page, run):
-    """Each number of a run on the page is that of the cluster."""
-    (seen,) = [seen for seen in snapshot()["runs"] if seen["id"] == run]
-    total = f"document.querySelector('[data-run=\"{run}\"] [role=progressbar]').ariaValueMax"
-    wait_until(page, f"{total} === {json.dumps(str(seen['counts']['total']))}")
-    for name in ("done", "cached", "failed", "skipped", "running", "waiting"):
-        shows(page, f'[data-run="{run}"] [data-count="{name}"]', seen["counts"][name])
-    return seen
-
-
 def test_a_run_is_watched_to_its_end(page):
     graph = {("load", i): (add, i, 1) for i in range(20)}
     graph |= {("wait", i): (wait, ("load", i)) for i in range(20)}
@@ -106,7 +71,7 @@ def test_a_run_is_watched_to_its_end(page):
     GATE.set()
     caller.join()
     assert answer == [sum(range(1, 21))]
-    wait_until(page, f"document.querySelector('[data-run=\"{run}\"]').dataset.status === 'done'")
+    is_over(page, run, "done")
     seen = compare_with_snapshot(page, run)
     assert (seen["counts"]["total"], seen["counts"]["done"]) == (41, 41)
     for prefix in seen["prefixes"]:
@@ -128,7 +93,7 @@ def test_the_traceback_of_a_failed_task_can_be_read(page):
     assert "Traceback (most recent call last)" in traceback
     assert "in fail" in traceback and "no luck with <b>this</b>" in traceback
     run = snapshot()["runs"][-1]["id"]
-    wait_until(page, f"document.querySelector('[data-run=\"{run}\"]').dataset.status === 'failed'")
+    is_over(page, run, "failed")
     compare_with_snapshot(page, run)
 
 
@@ -165,7 +130,7 @@ def test_twenty_thousand_tasks_end_with_the_right_counts(page):
     graph = {("x", i): (add, i, 1) for i in range(20_000)}
     mobula.dask.get(graph, list(graph))
     run = snapshot()["runs"][-1]["id"]
-    wait_until(page, f"document.querySelector('[data-run=\"{run}\"]')?.dataset.status === 'done'")
+    is_over(page, run, "done")
     seen = compare_with_snapshot(page, run)
     assert seen["counts"]["done"] == 20_000
     assert page.locator("*").count() < 5_000
@@ -225,6 +190,3 @@ def test_it_fits_every_screen(chrome, url, look):
         page.evaluate("scrollTo(0, 0)")
         wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert page.evaluate(wide)
-        if PICTURES:
-            page.wait_for_timeout(1500)
-            page.screenshot(path=Path(PICTURES) / f"dashboard-{look}.png", full_page=True)

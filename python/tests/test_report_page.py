@@ -211,7 +211,7 @@ def test_the_stream_zooms_by_keys_buttons_and_wheel(page):
     page.click("#stream button[aria-label='Zoom in']")
     assert shown(page) == pytest.approx(everything / 4, rel=0.02)
     page.keyboard.press("Tab")
-    page.click("#stream button[aria-label='Show all tasks']")
+    page.click("#stream button[aria-label='All tasks']")
     assert shown(page) == pytest.approx(everything, rel=0.02)
     page.hover(STREAM)
     before = page.evaluate("scrollY")

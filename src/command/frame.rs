@@ -81,7 +81,7 @@ fn run_lines(run: &RunSnapshot, width: usize) -> Vec<String> {
         for prefix in run.prefixes.iter().take(MOST_PREFIXES) {
             lines.push(format!("  {}", line(&prefix.name, &prefix.counts, width)));
         }
-        let others = run.prefixes.len().saturating_sub(MOST_PREFIXES);
+        let others = run.prefixes.len().saturating_sub(MOST_PREFIXES) as u64 + run.more_prefixes;
         if others > 0 {
             lines.push(format!("  and {others} more key prefixes"));
         }

@@ -39,6 +39,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/errors.js", "text/javascript", "page/errors.js";
     "/flow.js", "text/javascript", "page/flow.js";
     "/graph.js", "text/javascript", "page/graph.js";
+    "/graph-node.js", "text/javascript", "page/graph-node.js";
     "/live.js", "text/javascript", "page/live.js";
     "/lookup.js", "text/javascript", "page/lookup.js";
     "/memory.js", "text/javascript", "page/memory.js";
@@ -135,12 +136,8 @@ impl Answers {
         let Some(run) = run.and_then(|run| run.parse().ok()) else {
             return plain(HttpResponse::BadRequest(), "Say which run, by its number: run=1.\n");
         };
-        let Some(live) = self.monitor.graph(run).await else {
-            return plain(
-                HttpResponse::NotFound(),
-                "The graph of this run is not known any more.\n",
-            );
-        };
+        // That a graph is not known any more is no mistake of the page, whose browser would complain of one.
+        let Some(live) = self.monitor.graph(run).await else { return json(&()) };
         if path == "/api/states" {
             return json(&states_of(&live));
         }

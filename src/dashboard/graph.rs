@@ -3,12 +3,17 @@
 use serde::Serialize;
 
 use crate::drawing::{Drawing, Layout};
-use crate::monitor::{LiveGraph, Recording};
+use crate::monitor::{LiveGraph, PREFIXES_SHOWN};
+
+/// Each of so many tasks is drawn; of more, groups.
+const MOST_TASKS: usize = 2_000;
 
 /// A graph to be drawn.
 #[derive(Serialize)]
 pub(super) struct Graph {
     run: u64,
+    /// How many tasks there are.
+    tasks: u64,
     /// True if a node stands for all tasks with one key prefix.
     grouped: bool,
     width: f32,
@@ -61,9 +66,10 @@ fn size(label: &str) -> (f32, f32) {
 }
 
 pub(super) fn graph_of(live: &LiveGraph) -> Graph {
-    let mut recording = Recording::default();
-    recording.runs.push((*live.run).clone());
-    let diagram = Drawing::of_run(&recording, 0).diagram();
+    let drawing = Drawing::of_tasks(&live.run);
+    let is_large = live.run.keys.len() > MOST_TASKS;
+    let drawing = if is_large { drawing.grouped_above(PREFIXES_SHOWN) } else { drawing };
+    let diagram = drawing.diagram();
     let sizes: Vec<_> = diagram.nodes.iter().map(|node| size(&node.label)).collect();
     let ends: Vec<_> = diagram.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     let layout = Layout::of(&sizes, &ends);
@@ -88,6 +94,7 @@ pub(super) fn graph_of(live: &LiveGraph) -> Graph {
     let edges = edges.map(|((from, to), points)| Edge { from: *from, to: *to, points });
     Graph {
         run: live.run.id,
+        tasks: diagram.tasks,
         grouped: diagram.is_grouped,
         width: layout.width,
         height: layout.height,

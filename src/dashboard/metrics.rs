@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::monitor::{Counts, RunStatus, Snapshot};
+use crate::monitor::{Counts, RunStatus, Snapshot, WorkerState};
 
 /// A family of samples that is being written.
 struct Page(String);
@@ -82,6 +82,8 @@ fn tasks(page: &mut Page, snapshot: &Snapshot) {
         "Attempts that were made again.",
         totals.retried,
     );
+    let help = "Tasks that have ended and are counted, but whose times are not known.";
+    page.single("mobula_tasks_unseen_total", "counter", help, totals.unseen);
     page.family("mobula_tasks", "gauge", "Tasks of the runs that go on, by key prefix and state.");
     let going_on = snapshot.runs.iter().filter(|run| run.status == RunStatus::Running);
     let mut by_prefix: std::collections::BTreeMap<&str, Counts> = std::collections::BTreeMap::new();
@@ -89,9 +91,20 @@ fn tasks(page: &mut Page, snapshot: &Snapshot) {
         let sum = by_prefix.entry(&prefix.name).or_default();
         sum.waiting += prefix.counts.waiting;
         sum.running += prefix.counts.running;
+        sum.done += prefix.counts.done;
+        sum.cached += prefix.counts.cached;
+        sum.failed += prefix.counts.failed;
+        sum.skipped += prefix.counts.skipped;
     }
     for (prefix, counts) in by_prefix {
-        for (state, tasks) in [("waiting", counts.waiting), ("running", counts.running)] {
+        for (state, tasks) in [
+            ("waiting", counts.waiting),
+            ("running", counts.running),
+            ("done", counts.done),
+            ("cached", counts.cached),
+            ("failed", counts.failed),
+            ("skipped", counts.skipped),
+        ] {
             page.sample("mobula_tasks", &[("prefix", prefix), ("state", state)], tasks);
         }
     }
@@ -109,13 +122,24 @@ fn memory(page: &mut Page, snapshot: &Snapshot) {
     page.single("mobula_spilled_bytes", "gauge", help, memory.spilled_bytes);
     page.single("mobula_disk_bytes", "gauge", "What the files of values take.", memory.disk_bytes);
     page.single("mobula_spills_total", "counter", "Values that moved to disk.", totals.spilled);
+    let help = "What the values that moved to disk took in memory.";
+    page.single("mobula_spill_bytes_total", "counter", help, totals.spilled_bytes);
     page.single("mobula_restores_total", "counter", "Values that came back.", totals.restored);
+    let help = "What the values that came back take in memory.";
+    page.single("mobula_restore_bytes_total", "counter", help, totals.restored_bytes);
     page.family("mobula_resident_bytes", "gauge", "What processes have in memory, by process.");
     page.sample("mobula_resident_bytes", &[("process", "cluster")], memory.resident);
     page.sample("mobula_resident_bytes", &[("process", "workers")], memory.resident_workers);
 }
 
 fn workers(page: &mut Page, snapshot: &Snapshot) {
+    page.family("mobula_workers", "gauge", "Workers, by what they do.");
+    for (name, state) in
+        [("idle", WorkerState::Idle), ("busy", WorkerState::Busy), ("stuck", WorkerState::Stuck)]
+    {
+        let count = snapshot.workers.iter().filter(|worker| worker.state == state).count();
+        page.sample("mobula_workers", &[("state", name)], count);
+    }
     page.family("mobula_worker_tasks_total", "counter", "Tasks that a worker has ended.");
     for worker in &snapshot.workers {
         let number = worker.id.to_string();
@@ -161,6 +185,7 @@ mod tests {
         run.prefixes.push(crate::monitor::PrefixSnapshot::default());
         run.prefixes[0].name = "a \"quoted\"\\ name\n".to_owned();
         run.prefixes[0].counts.waiting = 2;
+        run.prefixes[0].counts.done = 5;
         snapshot.runs.push(run);
         let page = metrics(&snapshot);
         let mut family = "";
@@ -179,6 +204,7 @@ mod tests {
         }
         assert!(page.contains("mobula_tasks_ended_total{state=\"done\"} 7\n"));
         assert!(page.contains("prefix=\"a \\\"quoted\\\"\\\\ name\\n\",state=\"waiting\"} 2\n"));
+        assert!(page.contains("name\\n\",state=\"done\"} 5\n"));
         assert!(page.contains("mobula_memory_limit_bytes 10\n"));
     }
 }

@@ -3,12 +3,15 @@
 //! The counts are read off the run's own counters, so they are right whatever was lost on the way; times and
 //! bytes are added up from what workers have put down.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::recording::RecordedRun;
-use super::snapshot::{Counts, HookSnapshot, PrefixSnapshot, RunSnapshot, RunStatus};
+use super::snapshot::{
+    Counts, HookSnapshot, PREFIXES_SHOWN, PrefixSnapshot, RunSnapshot, RunStatus,
+};
 use crate::actors::events::HookTimes;
 use crate::engine::{RunId, Standing, Tally, TaskId};
 use crate::graph::Plan;
@@ -32,6 +35,8 @@ pub(super) struct Account {
     pub(super) prefix_of: Vec<u32>,
     /// By prefix.
     prefixes: Vec<OfPrefix>,
+    /// The prefixes that snapshots tell of, in order.
+    shown: Vec<u32>,
     /// How it ended, if it has.
     pub(super) over: Option<Over>,
     /// Tasks whose times are known, and tasks whose times are lost.
@@ -85,6 +90,7 @@ impl Account {
             tally,
             hooks,
             prefixes: vec![OfPrefix::default(); prefix_names.len()],
+            shown: largest(prefix_names.len(), &prefix_of),
             prefix_names,
             prefix_of,
             over: None,
@@ -252,11 +258,15 @@ impl Account {
 
     /// How the run stands.
     pub(super) fn snapshot(&self, now: Duration, workers: usize) -> RunSnapshot {
-        let of_prefix = |(name, of): (&Arc<str>, &OfPrefix)| PrefixSnapshot {
-            name: name.to_string(),
-            counts: of.counts,
-            task_seconds: of.time.as_secs_f64(),
-            bytes: of.bytes,
+        let of_prefix = |place: &u32| {
+            let (name, of) = (&self.prefix_names[*place as usize], &self.prefixes[*place as usize]);
+            PrefixSnapshot {
+                name: name.to_string(),
+                place: *place,
+                counts: of.counts,
+                task_seconds: of.time.as_secs_f64(),
+                bytes: of.bytes,
+            }
         };
         let over = self.over.as_ref();
         RunSnapshot {
@@ -265,7 +275,8 @@ impl Account {
             began: self.began.as_secs_f64(),
             ended: over.map(|over| over.at.as_secs_f64()),
             counts: self.counts(),
-            prefixes: self.prefix_names.iter().zip(&self.prefixes).map(of_prefix).collect(),
+            prefixes: self.shown.iter().map(of_prefix).collect(),
+            more_prefixes: (self.prefixes.len() - self.shown.len()) as u64,
             rate: self.rate(now),
             seconds_left: self.seconds_left(workers),
             bytes: self.prefixes.iter().map(|of| of.bytes).sum(),
@@ -356,6 +367,21 @@ fn prefixes_of(plan: &Plan) -> (Vec<Arc<str>>, Vec<u32>) {
     });
     let of = of.collect();
     (names, of)
+}
+
+/// The prefixes with the most tasks, as many as are shown, in their order.
+fn largest(prefixes: usize, prefix_of: &[u32]) -> Vec<u32> {
+    let mut places: Vec<u32> = (0..).take(prefixes).collect();
+    if prefixes > PREFIXES_SHOWN {
+        let mut sizes = vec![0_u32; prefixes];
+        for prefix in prefix_of {
+            sizes[*prefix as usize] += 1;
+        }
+        places.sort_by_key(|place| Reverse(sizes[*place as usize]));
+        places.truncate(PREFIXES_SHOWN);
+        places.sort_unstable();
+    }
+    places
 }
 
 /// A time in the unit of records of tasks.

@@ -13,7 +13,7 @@ pub struct Block {
     pub run: u64,
     /// The worker.
     pub worker: u32,
-    /// The key prefix, as a place among those of the run.
+    /// The key prefix, by its number in the run; see [`PrefixSnapshot::place`](super::PrefixSnapshot::place).
     pub prefix: u32,
     /// When it began, in seconds since the start of the cluster.
     pub from: f64,

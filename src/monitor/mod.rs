@@ -36,7 +36,8 @@ pub use handle::{Journal, LiveGraph, LiveRecording, Monitor, Update, Updates, Wa
 pub use record::{Ended, Outcome, Record};
 pub use recording::{Incident, JournalError, MemorySample, RecordedRun, Recorder, Recording, Span};
 pub use snapshot::{
-    Counts, ErrorSnapshot, HookSnapshot, MemorySnapshot, PrefixSnapshot, RunSnapshot, RunStatus,
-    Snapshot, StateSnapshot, Totals, WorkerKind, WorkerSnapshot, WorkerState,
+    Counts, ErrorSnapshot, HookSnapshot, MemorySnapshot, PREFIXES_SHOWN, PrefixSnapshot,
+    RunSnapshot, RunStatus, Snapshot, StateSnapshot, Totals, WorkerKind, WorkerSnapshot,
+    WorkerState,
 };
 pub(crate) use sources::Sources;

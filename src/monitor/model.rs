@@ -55,6 +55,8 @@ pub(super) struct Model {
 struct OfWorker {
     process: Option<u32>,
     is_stuck: bool,
+    /// The task that it was in at the last look, and when it was first seen in it.
+    inside: Option<((RunId, TaskId), Duration)>,
     tasks: u64,
     /// The time that it spent in tasks, up to now and some seconds ago.
     busy: Duration,
@@ -336,6 +338,8 @@ impl Model {
                 continue;
             }
             let inside = look.inside.get(worker);
+            let goes_on = of.inside.filter(|(task, _)| inside == Some(task));
+            of.inside = goes_on.or_else(|| inside.map(|task| (*task, now)));
             let process = look.processes.get(worker);
             let state = match (of.is_stuck, inside) {
                 (true, _) => WorkerState::Stuck,
@@ -352,6 +356,7 @@ impl Model {
                 state,
                 task: key,
                 run: inside.map(|(run, _)| run.0),
+                since: of.inside.map(|(_, since)| since.as_secs_f64()),
                 tasks: of.tasks,
                 busy: of.busy_lately(now, inside.is_some()),
                 resident: process.map(|(_, resident)| *resident),

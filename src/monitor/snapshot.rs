@@ -5,6 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Of so many key prefixes a [`RunSnapshot`] tells. There are graphs in which each key has one of its own, and
+/// a snapshot is made ten times a second.
+pub const PREFIXES_SHOWN: usize = 200;
+
 /// How things stand in a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -96,8 +100,11 @@ pub struct RunSnapshot {
     pub ended: Option<f64>,
     /// How its tasks stand.
     pub counts: Counts,
-    /// The same by key prefix, in the order in which the prefixes come in the plan.
+    /// The same by key prefix, in the order in which the prefixes come in the plan. Of more than
+    /// [`PREFIXES_SHOWN`] those with the most tasks.
     pub prefixes: Vec<PrefixSnapshot>,
+    /// How many key prefixes are left out.
+    pub more_prefixes: u64,
     /// How many tasks ended in a second, lately.
     pub rate: f64,
     /// How long the rest will take, by the times of the tasks so far and the number of workers; `None` as long
@@ -119,6 +126,8 @@ pub struct RunSnapshot {
 pub struct PrefixSnapshot {
     /// The prefix.
     pub name: String,
+    /// Its number in the run, as in [`Block::prefix`](super::Block::prefix).
+    pub place: u32,
     /// How its tasks stand.
     pub counts: Counts,
     /// The time that workers spent in them.
@@ -179,6 +188,8 @@ pub struct WorkerSnapshot {
     pub task: Option<String>,
     /// The run of that task.
     pub run: Option<u64>,
+    /// When it was first seen in that task; it had begun a moment before.
+    pub since: Option<f64>,
     /// How many tasks it has ended.
     pub tasks: u64,
     /// The share of the last seconds that it spent in tasks, from 0 to 1.

@@ -6,7 +6,8 @@
 // `worker` and `prefix` are places in the two lists (which may grow: `stream.update({ workers, prefixes })`), `tasks`
 // numbers of yours: `describe(task, span)` says in words what a span is. For live use `stream.follow(60)` shows the last
 // 60 seconds and forgets what is older than two such windows, `stream.advance(now)` moves on while nothing ends, and
-// `stream.running({ from, worker, prefix, tasks })` shows what has not ended.
+// `stream.running({ from, worker, prefix, tasks })` shows what has not ended. Where one rectangle stands for many tasks,
+// `tally()` answers `{ tasks, failed }`, which the label tells instead of the number of rectangles.
 //
 // It draws a million rectangles by summing up each column of pixels, and only when something has changed. All that the
 // pointer does can be done by keyboard; a label says in words what is to be seen. Needs, in this order:
@@ -29,6 +30,7 @@
     #workers = [];
     #prefixes = [];
     #describe;
+    #tally;
     #classOf = classes(1, null);
     #highlighted = null;
     #view = { low: 0, high: 1 };
@@ -43,8 +45,9 @@
     #plot = layout(480, 80, 1);
     #painter = new Painter();
 
-    constructor(container, { workers = [], prefixes = [], describe = null, legend = true } = {}) {
+    constructor(container, { workers = [], prefixes = [], describe = null, tally = null, legend = true } = {}) {
       this.#describe = describe;
+      this.#tally = tally;
       this.#build(container, legend);
       this.surface = new Surface(this.canvas, (...how) => this.#draw(...how), 80);
       globalThis.MobulaStreamInput.attach(this, this.canvas);
@@ -74,7 +77,7 @@
         button("Zoom out", "−", () => this.zoom(2)),
         button("Earlier", "◂", () => this.pan(-0.25)),
         button("Later", "▸", () => this.pan(0.25)),
-        button("Show all tasks", "All", () => this.showAll()),
+        button("All tasks", "All", () => this.showAll()),
         this.liveButton,
         this.range,
       );
@@ -301,7 +304,6 @@
 
     #changed() {
       const { low, high } = this.#view;
-      const failures = this.#spans.failures;
       this.range.textContent = `${format.seconds(Math.max(high - low, 0))} shown`;
       this.surface.touch();
       const now = performance.now();
@@ -315,8 +317,9 @@
         return;
       }
       this.#labelled = now;
-      const tasks = `${format.count(this.#spans.count)} tasks in ${format.count(this.#workers.length)} workers`;
-      const failed = failures > 0 ? `, ${format.count(failures)} failed` : "";
+      const counts = this.#tally?.() ?? { tasks: this.#spans.count, failed: this.#spans.failures };
+      const tasks = `${format.count(counts.tasks)} tasks in ${format.count(this.#workers.length)} workers`;
+      const failed = counts.failed > 0 ? `, ${format.count(counts.failed)} failed` : "";
       const shown = `shown from ${format.seconds(Math.max(low, 0))} to ${format.seconds(high)}`;
       this.canvas.setAttribute("aria-label", `Task stream: ${tasks}${failed}; ${shown}.`);
     }

@@ -59,6 +59,17 @@ impl Shown {
         Answer { status: status.expect("a status"), head: head.collect(), body: body.to_owned() }
     }
 
+    /// Whether one more may read what happens; if so, he leaves at once.
+    pub(crate) fn opens_events(&self) -> bool {
+        let mut socket = TcpStream::connect(self.address()).expect("the dashboard listens");
+        let (token, address) = (self.token(), self.address());
+        let request = format!("GET /events?token={token} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("it reads");
+        let mut status = String::new();
+        BufReader::new(socket).read_line(&mut status).expect("it answers");
+        status.starts_with("HTTP/1.1 200 ")
+    }
+
     /// Opens the stream of what happens.
     pub(crate) fn events(&self) -> impl Iterator<Item = (String, String)> + use<> {
         let mut socket = TcpStream::connect(self.address()).expect("the dashboard listens");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::asking::shown;
 use crate::gate::gate;
-use crate::watchdog::watched;
+use crate::watchdog::{until, watched};
 
 fn inc(x: i64) -> i64 {
     x + 1
@@ -75,6 +75,51 @@ fn however_many_tasks_there_are_the_last_counts_are_right() {
             }
         }
         assert_eq!(last.unwrap().runs[0].counts.done, COUNT);
+    });
+}
+
+#[test]
+fn so_many_may_read_and_one_who_leaves_makes_room() {
+    watched(|| {
+        const MOST: usize = 64;
+        let shown = shown();
+        let mut readers: Vec<_> = (0..MOST)
+            .map(|_| {
+                let mut events = shown.events();
+                assert_eq!(events.next().unwrap().0, "snapshot");
+                events
+            })
+            .collect();
+        let refused = shown.get("/events");
+        assert_eq!(refused.status, 503);
+        assert!(refused.body.starts_with("So many pages are open"), "{}", refused.body);
+        // The others still hear what happens, and the server still answers.
+        shown.cluster.get_blocking(graph! { "x" => (inc, 1) }, "x").unwrap();
+        for events in &mut readers {
+            let mut snapshots = events.filter(|(name, _)| name == "snapshot");
+            assert!(snapshots.any(|(_, data)| snapshot(&data).totals.runs_done == 1));
+        }
+        drop(readers.pop());
+        // It is seen that nobody reads any more when something is sent.
+        until(|| {
+            shown.cluster.get_blocking(graph! { "x" => (inc, 1) }, "x").unwrap();
+            shown.opens_events()
+        });
+    });
+}
+
+#[test]
+fn who_does_not_read_holds_nobody_up_and_hears_of_the_end() {
+    watched(|| {
+        let shown = shown();
+        let silent = shown.events();
+        for _ in 0..200 {
+            let graph = graph! { ("x", 0) => (inc, 1), ("x", 1) => (inc, ("x", 0)) };
+            shown.cluster.get_blocking(graph, [("x", 1)]).unwrap();
+        }
+        shown.dashboard.monitor().look_blocking().unwrap();
+        let mut snapshots = silent.filter(|(name, _)| name == "snapshot");
+        assert!(snapshots.any(|(_, data)| snapshot(&data).totals.runs_done == 200));
     });
 }
 

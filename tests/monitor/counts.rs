@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix::{Actor, Context, Handler, Message};
-use mobula::monitor::{Counts, RunSnapshot, RunStatus, Snapshot, WorkerState};
+use mobula::monitor::{Counts, PREFIXES_SHOWN, RunSnapshot, RunStatus, Snapshot, WorkerState};
 use mobula::{CallbackBuilder, Cluster, Graph, Key, OnError, Plan, Value, graph};
 use tokio::sync::oneshot;
 
@@ -59,6 +59,10 @@ fn a_run_is_seen_while_it_goes_on_and_when_it_is_over() {
         let worker = &snapshot.workers[0];
         assert_eq!((worker.state, worker.run), (WorkerState::Busy, Some(run.id())));
         assert_eq!(worker.task.as_deref(), Some("('slow', 0)"));
+        let since = worker.since.unwrap();
+        assert!(seen.began <= since && since <= snapshot.at);
+        // It is the same task at the next look.
+        assert_eq!(monitor.look_blocking().unwrap().workers[0].since, Some(since));
 
         opener.open();
         run.wait().unwrap();
@@ -243,6 +247,32 @@ fn messages_to_state_actors_are_counted() {
         assert_eq!((states[0].messages, states[0].is_alive), (2, true));
         drop(counter);
         until(|| !monitor.look_blocking().unwrap().states[0].is_alive);
+    });
+}
+
+#[test]
+fn of_very_many_prefixes_the_largest_are_told() {
+    watched(|| {
+        const SINGLE: u64 = 1_000;
+        let cluster = cluster(1);
+        let monitor = cluster.monitor().unwrap();
+        let mut graph = Graph::new();
+        for number in 0..SINGLE {
+            graph.insert(format!("single{number}"), (inc, 1_i64));
+        }
+        graph.insert(("pair", 0), (inc, 1_i64));
+        graph.insert(("pair", 1), (inc, 1_i64));
+        let singles = (0..SINGLE).map(|number| Key::from(format!("single{number}")));
+        let wanted: Vec<Key> =
+            singles.chain((0..2).map(|number| Key::from(("pair", number)))).collect();
+        cluster.get_blocking(graph, wanted).unwrap();
+        let snapshot = monitor.look_blocking().unwrap();
+        let seen = last(&snapshot);
+        assert_eq!(numbers(&seen.counts), [SINGLE + 2, SINGLE + 2, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(seen.prefixes.len(), PREFIXES_SHOWN);
+        assert_eq!(seen.more_prefixes, SINGLE + 1 - PREFIXES_SHOWN as u64);
+        assert!(seen.prefixes.iter().any(|of| of.name == "pair" && of.counts.done == 2));
+        assert!(seen.prefixes.is_sorted_by_key(|of| of.place));
     });
 }
 

@@ -68,7 +68,7 @@ function entry(error, lookUp) {
     make("span", { class: "error-head" }, make("code", {}, error.key), state, make("span", { class: "note" }, run, when)),
     make("span", { class: "error-line" }, error.error),
   );
-  const trace = make("pre", { tabindex: "0", "aria-label": `All that is known of the failure of ${error.key}` }, text);
+  const trace = make("pre", { tabindex: "0", role: "group", "aria-label": `All that is known of the failure of ${error.key}` }, text);
   const details = make("details", {}, summary, make("div", { class: "tools" }, copy, look), trace);
   const element = make("div", { class: "failure", "data-error": true, "data-run-id": error.run, "data-key": error.key }, details);
   setAttribute(element, "data-final", error.is_final);

@@ -9,6 +9,8 @@ const REMEMBERED = 60;
 const LEGEND = 24;
 /** The keys of so many blocks are remembered, for those who point at one. */
 const NAMED = 300_000;
+/** What is said of a prefix that the cluster does not tell of, because there are too many. */
+const OTHER = "other prefixes";
 /** So many blocks wait at most while the stream stands still. */
 const HELD = 400_000;
 
@@ -30,6 +32,7 @@ export class Flow {
   #at = 0;
   #first = 0;
   #count = 0;
+  #failures = 0;
 
   constructor(palette) {
     this.palette = palette;
@@ -48,7 +51,9 @@ export class Flow {
   snapshot(snapshot) {
     this.#at = snapshot.at;
     this.#places.clear();
-    for (const run of snapshot.runs) this.#places.set(run.id, run.prefixes.map(({ name }) => this.palette.place(name)));
+    for (const { id, prefixes } of snapshot.runs) {
+      this.#places.set(id, new Map(prefixes.map(({ place, name }) => [place, this.palette.place(name)])));
+    }
     if (snapshot.workers.length === 0 && !this.#stream) return;
     const known = this.#rows.size;
     for (const { id } of snapshot.workers) if (!this.#rows.has(id)) this.#rows.set(id, this.#rows.size);
@@ -73,7 +78,8 @@ export class Flow {
   #start() {
     const container = find("stream-drawing");
     const describe = (number, span) => this.#describe(number, span);
-    const stream = new globalThis.MobulaStream.TaskStream(container, { describe, legend: false });
+    const tally = () => ({ tasks: this.#count, failed: this.#failures });
+    const stream = new globalThis.MobulaStream.TaskStream(container, { describe, tally, legend: false });
     container.append(this.legend.container);
     stream.follow(WINDOW);
     stream.liveButton.title = "Goes on with the present; off, the stream stands still";
@@ -95,10 +101,11 @@ export class Flow {
         this.#stream.update({ workers: [...this.#rows.keys()] });
       }
       worker[i] = row;
-      prefix[i] = this.#places.get(columns.run[i])?.[columns.prefix[i]] ?? this.palette.place("?");
+      prefix[i] = this.#places.get(columns.run[i])?.get(columns.prefix[i]) ?? this.palette.place(OTHER);
       this.#seen.set(prefix[i], this.#at);
       tasks[i] = this.#next + i;
       this.#count += columns.tasks[i];
+      this.#failures += columns.failed[i];
       if (!(columns.to[i] <= this.#ends[row])) this.#ends[row] = columns.to[i];
     }
     show(find("stream-empty"), this.#count === 0);
@@ -136,14 +143,14 @@ export class Flow {
     return lines.join("\n");
   }
 
-  /** What workers are in. When it began is not told, so it is since when we see it. */
+  /** What workers are in, since when they were seen in it. */
   #running(workers) {
     const open = new Map();
     const spans = { from: [], worker: [], prefix: [], tasks: [] };
-    for (const { id, task, run } of workers) {
+    for (const { id, task, run, since } of workers) {
       if (task === null) continue;
       const old = this.#open.get(id);
-      const one = old?.task === task && old.run === run ? old : { task, run, from: this.#at };
+      const one = old?.task === task && old.run === run ? old : { task, run, from: since ?? this.#at };
       open.set(id, one);
       const row = this.#rows.get(id);
       spans.from.push(Math.max(one.from, this.#ends[row] ?? 0));
@@ -159,11 +166,11 @@ export class Flow {
   #prefixOf(task, run) {
     const text = task.replace(/^[('"]+/, "");
     let best = null;
-    for (const place of this.#places.get(run) ?? []) {
+    for (const place of this.#places.get(run)?.values() ?? []) {
       const name = this.palette.names[place];
       if (text.startsWith(name) && (best === null || name.length > this.palette.names[best].length)) best = place;
     }
-    return best ?? this.palette.place("?");
+    return best ?? this.palette.place(OTHER);
   }
 
   #fillLegend() {

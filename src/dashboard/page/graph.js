@@ -1,22 +1,15 @@
 // The graph of a run: boxes and arrows at the places that the server has found for them, coloured by how tasks stand.
 
-import { counted, find, format, make, setAttribute, setText, show } from "./elements.js";
+import { counted, find, make, setAttribute, setText, show } from "./elements.js";
+import { Node, beside, drawn, states } from "./graph-node.js";
 import { Refusal, ask } from "./live.js";
 
-const STATES = ["waiting", "running", "done", "cached", "failed", "skipped", "unneeded"];
-const NAMES = ["waiting", "running", "done", "cached", "failed", "skipped", "not needed"];
 /** How far apart two questions for states and for graphs are at least, in milliseconds. */
 const APART = 1000;
 const GRAPHS_APART = 2000;
 const [LEAST, MOST] = [0.05, 4];
-
-const NAMESPACE = "http://www.w3.org/2000/svg";
-
-function drawn(name, attributes = {}) {
-  const element = document.createElementNS(NAMESPACE, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
+/** At first, a graph is not drawn smaller than can be read. */
+const READABLE = 0.7;
 
 export class Graph {
   #chosen = null;
@@ -28,6 +21,8 @@ export class Graph {
   #isSeen = false;
   #refused = new Set();
   #finished = null;
+  /** The node that the keyboard is at. */
+  #current = null;
 
   constructor(palette, lookUp) {
     this.palette = palette;
@@ -59,19 +54,15 @@ export class Graph {
       this.select,
       button("Zoom in", "+", () => this.#zoom(1.4)),
       button("Zoom out", "−", () => this.#zoom(1 / 1.4)),
-      button("Show the whole graph", "All", () => this.#fit(LEAST)),
-      button("Show it in its own size", "1:1", () => this.#zoom(1 / this.#scale)),
+      button("All of the graph", "All", () => this.#fit(LEAST)),
+      button("1:1, in its own size", "1:1", () => this.#zoom(1 / this.#scale)),
     );
     this.legend = make("ul", { class: "legend", "aria-label": "How tasks stand" });
-    NAMES.forEach((name, state) => {
-      this.legend.append(make("li", {}, make("span", { class: `swatch state-${STATES[state]}`, "aria-hidden": "true" }), name));
-    });
+    for (const [state, name] of states()) {
+      this.legend.append(make("li", {}, make("span", { class: `swatch state-${state}`, "aria-hidden": "true" }), name));
+    }
     this.scroll = make("div", { class: "graph", tabindex: "0", role: "group", "aria-label": "Graph" });
-    this.scroll.addEventListener("keydown", (event) => {
-      const act = { "+": 1.4, "=": 1.4, "-": 1 / 1.4 }[event.key];
-      if (act) this.#zoom(act);
-      else if (event.key === "0") this.#fit(LEAST);
-    });
+    this.scroll.addEventListener("keydown", (event) => this.#key(event));
     this.scroll.append(make("p", { class: "empty" }, "The graph is drawn as soon as it is known."));
     this.body = make("div", { hidden: true }, tools, this.scroll, this.legend);
     find("graph-body").append(this.body);
@@ -107,6 +98,7 @@ export class Graph {
     if (this.#graph === null && this.scroll.dataset.isForgotten) return;
     this.#graph = null;
     this.#nodes = [];
+    this.#current = null;
     this.scroll.dataset.isForgotten = "true";
     this.scroll.replaceChildren(make("p", { class: "empty" }, "The graph of this run is not known any more."));
   }
@@ -116,7 +108,7 @@ export class Graph {
     if (this.#chosen !== null && !wanted.includes(String(this.#chosen))) wanted.push(String(this.#chosen));
     const have = [...this.select.options].map((option) => option.value);
     if (wanted.join() === have.join()) return;
-    this.select.replaceChildren(...wanted.map((id) => make("option", { value: id }, id === "" ? "the last one" : `run ${id}`)));
+    this.select.replaceChildren(...wanted.map((id) => make("option", { value: id }, id === "" ? "latest" : `run ${id}`)));
     this.select.value = this.#chosen === null ? "" : String(this.#chosen);
   }
 
@@ -124,7 +116,9 @@ export class Graph {
     this.#asked = performance.now();
     this.#isAsking = true;
     try {
-      answered(await ask(path, { run: run.id }));
+      const answer = await ask(path, { run: run.id });
+      if (answer === null) this.#refused.add(run.id);
+      else answered(answer);
       if (run.status !== "running") this.#finished = run.id;
     } catch (error) {
       if (error instanceof Refusal) {
@@ -155,7 +149,7 @@ export class Graph {
     const { width, height } = graph;
     this.#graph = graph;
     delete this.scroll.dataset.isForgotten;
-    this.svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, class: graph.grouped ? "grouped" : "single", role: "img" });
+    this.svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, class: graph.grouped ? "grouped" : "single", role: "group" });
     const marker = drawn("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" });
     marker.append(drawn("path", { d: "M0 0L8 4L0 8Z", class: "head" }));
     const defs = drawn("defs");
@@ -169,24 +163,76 @@ export class Graph {
     this.svg.append(...this.#nodes.map((node) => node.element));
     this.svg.addEventListener("click", (event) => {
       const node = this.#nodes.find(({ element }) => element.contains(event.target));
-      if (node && node.task !== null) this.lookUp(node.label);
+      if (node) this.#open(node);
     });
-    const what = graph.grouped ? counted(graph.nodes.length, "key prefix", "key prefixes") : counted(graph.nodes.length, "node");
+    const tasks = counted(graph.tasks, "task");
+    const groups = counted(graph.nodes.length, "group");
+    const what = graph.grouped ? `${tasks} in ${groups} by key prefix` : tasks;
     const words = `Run ${graph.run}: ${what}, ${counted(graph.edges.length, "arrow")}`;
-    setAttribute(this.svg, "aria-label", `Graph of run ${graph.run}: ${what}, ${counted(graph.edges.length, "arrow")}.`);
-    setText(this.note, graph.grouped ? `${words}; too many tasks to draw each` : words);
+    setText(this.note, words);
+    const keys = "Arrow keys go from box to box, Enter looks a key up, plus and minus zoom.";
+    setAttribute(this.svg, "aria-label", `${words}. ${keys}`);
     this.scroll.replaceChildren(this.svg);
-    if (isFirst || this.shape !== `${width} ${height}`) this.#fit(0.45);
+    if (isFirst || this.shape !== `${width} ${height}`) this.#fit(READABLE);
     else this.#resize();
     this.shape = `${width} ${height}`;
+    this.#reveal();
+  }
+
+  /** Shows where the work is: what runs, or else the top. One box can be reached by Tab. */
+  #reveal() {
+    const running = this.#nodes.find((node) => node.isRunning);
+    const [x, y] = running ? [running.x, running.y] : [this.#graph.width / 2, 0];
+    const { clientWidth, clientHeight } = this.scroll;
+    this.scroll.scrollTo(x * this.#scale - clientWidth / 2, y * this.#scale - clientHeight / 2);
+    this.#current = null;
+    this.#mark(running ?? this.#nodes[0] ?? null);
+  }
+
+  #mark(node) {
+    this.#current?.element.setAttribute("tabindex", "-1");
+    this.#current = node;
+    node?.element.setAttribute("tabindex", "0");
+  }
+
+  #open(node) {
+    this.#mark(node);
+    if (node.task !== null) this.lookUp(node.label);
+  }
+
+  #key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const act = { "+": 1.4, "=": 1.4, "-": 1 / 1.4 }[event.key];
+    const isAtNode = this.#current?.element === document.activeElement;
+    if (act) {
+      this.#zoom(act);
+    } else if (event.key === "0") {
+      this.#fit(LEAST);
+    } else if (isAtNode && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      this.#open(this.#current);
+    } else if (isAtNode && event.key.startsWith("Arrow")) {
+      event.preventDefault();
+      const next = beside(this.#nodes, this.#graph.edges, this.#current, event.key);
+      if (next === null) return;
+      this.#mark(next);
+      next.element.focus({ preventScroll: true });
+      next.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
   }
 
   #colourGroups(run) {
     const counts = new Map(run.prefixes.map((prefix) => [prefix.name, prefix.counts]));
+    const rest = { ...run.counts };
+    // The last one may stand for all prefixes that have no node of their own.
+    const ofRest = this.#nodes.find((node) => node.label !== node.prefix);
     for (const node of this.#nodes) {
       const of = counts.get(node.prefix);
-      if (of) node.count(of);
+      if (!of || node === ofRest) continue;
+      node.count(of);
+      for (const name of Object.keys(rest)) rest[name] -= of[name];
     }
+    ofRest?.count(rest);
   }
 
   #zoom(factor) {
@@ -226,58 +272,4 @@ function route(points) {
     way += x === oldX || y === oldY ? `L${x} ${y}` : `C${oldX} ${middle} ${x} ${middle} ${x} ${y}`;
   });
   return way;
-}
-
-/** A label that fits. Keys of one prefix differ at their end, so that is kept. */
-function shortened(label, width) {
-  // Letters are about 6.65 wide.
-  const room = Math.max(4, Math.floor(width / 6.65));
-  if (label.length <= room) return label;
-  const tail = Math.floor(room * 0.45);
-  return `${label.slice(0, room - 1 - tail)}…${label.slice(-tail)}`;
-}
-
-class Node {
-  #state = -1;
-
-  constructor({ x, y, w, h, label, prefix, task, tasks, state }, palette) {
-    Object.assign(this, { label, prefix, task, palette });
-    this.element = drawn("g", { class: "node", "data-node": label });
-    this.box = { left: x - w / 2, top: y - h / 2, w, h };
-    const { left, top } = this.box;
-    this.title = drawn("title");
-    const radius = Math.min(6, h / 4);
-    this.element.append(this.title, drawn("rect", { x: left, y: top, width: w, height: h, rx: radius, class: "shape" }));
-    if (task === null && tasks > 1) {
-      this.fill = drawn("rect", { x: left, y: top, width: 0, height: h, rx: radius, class: "fill" });
-      this.element.append(this.fill);
-    }
-    const mark = drawn("rect", { x: left + 4, y: top + 4, width: 4, height: h - 8, rx: 2 });
-    mark.style.fill = `var(--prefix-${palette.place(prefix) % 12})`;
-    const text = drawn("text", { x: x + 4, y });
-    text.textContent = shortened(label, w - 16);
-    this.element.append(mark, text);
-    this.become(state);
-  }
-
-  become(state) {
-    if (state === this.#state) return;
-    this.#state = state;
-    this.element.setAttribute("data-state", STATES[state] ?? "waiting");
-    this.title.textContent = `${this.label}\n${NAMES[state] ?? "waiting"}`;
-  }
-
-  /** All tasks with one prefix: as many as have ended are filled in. */
-  count(counts) {
-    const ended = counts.done + counts.cached;
-    let state = 0;
-    if (counts.failed > 0) state = 4;
-    else if (counts.total > 0 && ended === counts.total) state = counts.done === 0 ? 3 : 2;
-    else if (counts.skipped > 0) state = 5;
-    else if (counts.running > 0 || ended > 0) state = 1;
-    this.become(state);
-    const share = counts.total > 0 ? ended / counts.total : 0;
-    this.fill?.setAttribute("width", (this.box.w * share).toFixed(1));
-    setText(this.title, `${this.label}\n${format.count(ended)} of ${format.count(counts.total)} done, ${format.count(counts.failed)} failed`);
-  }
 }

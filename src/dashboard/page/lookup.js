@@ -53,7 +53,7 @@ export class Lookup {
 }
 
 function explanation({ key, explanation: text, story }) {
-  const parts = [make("h3", {}, make("code", {}, key)), make("pre", { class: "says", tabindex: "0", "aria-label": "Explanation" }, text)];
+  const parts = [make("h3", {}, make("code", {}, key)), make("pre", { class: "says", tabindex: "0", role: "group", "aria-label": "Explanation" }, text)];
   if (story.length > 0) {
     const most = 50;
     const items = story.slice(-most).map((line) => make("li", {}, line));

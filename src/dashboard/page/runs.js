@@ -112,10 +112,10 @@ class RunCard {
     setText(this.facts, facts(run));
     show(this.error, Boolean(run.error));
     setText(this.error, run.error ?? "");
-    setText(this.summary, counted(run.prefixes.length, "key prefix", "key prefixes"));
+    setText(this.summary, counted(run.prefixes.length + run.more_prefixes, "key prefix", "key prefixes"));
     this.#shown = run.prefixes;
     if (this.details.open || run.status !== "running" || performance.now() - this.#prefixesAt > FOLDED_APART) this.#updatePrefixes();
-    const left = run.prefixes.length - PREFIXES;
+    const left = run.prefixes.length + run.more_prefixes - Math.min(run.prefixes.length, PREFIXES);
     show(this.more, left > 0);
     setText(this.more, left > 0 ? `and ${format.count(left)} more` : "");
     show(this.details, run.prefixes.length > 0);
@@ -123,7 +123,7 @@ class RunCard {
 
   #updatePrefixes() {
     this.#prefixesAt = performance.now();
-    this.prefixes.update(this.#shown.slice(0, PREFIXES).map((prefix, place) => ({ ...prefix, place })));
+    this.prefixes.update(this.#shown.slice(0, PREFIXES));
   }
 
   /** Shows the prefixes of a run that takes a while, unless somebody has folded them. */

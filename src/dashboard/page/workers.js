@@ -24,6 +24,7 @@ export class Workers {
       ["Process", "number"],
       ["State", "text"],
       ["Task", "text"],
+      ["In it for", "number"],
       ["Run", "number"],
       ["Tasks ended", "number"],
       ["Busy lately", "number"],
@@ -39,8 +40,8 @@ export class Workers {
     this.keyed = new Keyed(body, { key: ({ id }) => id, make: (worker) => new WorkerRow(worker, lookUp), keepsOrder: true });
   }
 
-  update({ workers }) {
-    this.keyed.update(workers.slice(0, MOST));
+  update({ at, workers }) {
+    this.keyed.update(workers.slice(0, MOST).map((worker) => ({ ...worker, at })));
     show(this.empty, workers.length === 0);
     show(this.scroll, workers.length > 0);
     const left = workers.length - MOST;
@@ -70,6 +71,7 @@ class WorkerRow {
     this.button = make("button", { type: "button", class: "key", title: "Look up this key" });
     this.button.addEventListener("click", () => lookUp(this.button.textContent));
     this.task = make("td", { class: "task" }, this.button);
+    this.since = cell("number");
     this.run = cell("number");
     this.tasks = cell("number");
     this.fill = make("i");
@@ -84,6 +86,7 @@ class WorkerRow {
       this.pid,
       this.state,
       this.task,
+      this.since,
       this.run,
       this.tasks,
       this.busy,
@@ -98,6 +101,9 @@ class WorkerRow {
     setText(this.status, worker.state);
     setText(this.button, worker.task ?? "");
     show(this.button, worker.task !== null);
+    const inside = worker.since === null ? -1 : worker.at - worker.since;
+    // Shorter times say when somebody looked, not how long the task took.
+    setNumber(this.since, inside, inside < 1 ? "–" : format.seconds(Math.floor(inside)));
     setNumber(this.run, worker.run ?? -1, worker.run === null ? "–" : String(worker.run));
     setNumber(this.tasks, worker.tasks, format.count(worker.tasks));
     setAttribute(this.busy, "data-value", worker.busy);
@@ -114,7 +120,8 @@ export class States {
     this.list = find("states-list");
     this.empty = this.list.firstElementChild;
     this.scroll = scroll;
-    this.list.append(scroll);
+    this.more = make("p", { class: "note", hidden: true });
+    this.list.append(scroll, this.more);
     this.keyed = new Keyed(body, { key: ({ key }) => key, make: stateRow, keepsOrder: true });
   }
 
@@ -123,6 +130,9 @@ export class States {
     this.keyed.update(states.slice(0, MOST).map((state, place) => ({ ...state, key: `${place} ${state.name}` })));
     show(this.empty, states.length === 0);
     show(this.scroll, states.length > 0);
+    const left = states.length - MOST;
+    show(this.more, left > 0);
+    setText(this.more, left > 0 ? `and ${format.count(left)} more` : "");
   }
 }
 
