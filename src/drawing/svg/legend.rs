@@ -4,7 +4,7 @@ use std::fmt::{Result, Write as _};
 
 use super::boxes::{Paint, tasks};
 use super::style::PALETTE;
-use super::text::{Escaped, Number, sans_width, shortened};
+use super::text::{Escaped, Number, sans_width};
 use crate::drawing::color::{Color, viridis};
 use crate::drawing::diagram::{Diagram, DiagramNode, NodeKind};
 use crate::monitor::human;
@@ -149,7 +149,7 @@ fn prefixes(diagram: &Diagram) -> Vec<Entry> {
             "<rect class=\"node p{}\" x=\"0\" y=\"-9\" width=\"12\" height=\"10\" rx=\"3\"/>",
             number % PALETTE
         ),
-        text: shortened(name, 28),
+        text: human::shortened(name, 28),
     };
     let mut entries: Vec<Entry> = named.map(entry).collect();
     let more = diagram.prefixes.len().saturating_sub(NAMED);
