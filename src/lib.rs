@@ -66,6 +66,8 @@
 pub mod actors;
 mod client;
 mod cluster;
+#[cfg(feature = "command")]
+pub mod command;
 mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;

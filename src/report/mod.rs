@@ -20,6 +20,8 @@ mod samples;
 mod summary;
 mod trace;
 
+#[cfg(feature = "command")]
+pub(crate) use file::write_file;
 pub use file::{ReportError, write_html_file, write_trace_file};
 pub use html::write_html;
 pub use trace::write_trace;

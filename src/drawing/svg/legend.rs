@@ -53,7 +53,7 @@ pub(super) fn write(
     if paint.color == Color::Prefix {
         entries.extend(prefixes(diagram));
     }
-    entries.extend(frames(diagram));
+    entries.extend(frames(diagram, paint));
     flow(svg, &entries, y, room)
 }
 
@@ -160,7 +160,7 @@ fn prefixes(diagram: &Diagram) -> Vec<Entry> {
 }
 
 /// Frames and shapes that are in the picture.
-fn frames(diagram: &Diagram) -> Vec<Entry> {
+fn frames(diagram: &Diagram, paint: Paint) -> Vec<Entry> {
     let any = |is: fn(&DiagramNode) -> bool| diagram.nodes.iter().any(is);
     let shape = |class: &str, round: u32| {
         format!(
@@ -173,7 +173,12 @@ fn frames(diagram: &Diagram) -> Vec<Entry> {
             shape("plain", 5)
         )
     };
+    let is_unknown = |node: &DiagramNode| {
+        node.kind != NodeKind::Data && node.cached == 0 && paint.color.value(node).is_none()
+    };
+    let has_unknown = paint.scale.is_some() && diagram.nodes.iter().any(is_unknown);
     let all = [
+        (has_unknown, shape("plain", 5), "not measured"),
         (any(|node| node.kind == NodeKind::Data), shape("plain", 0), "data"),
         (any(|node| node.wanted > 0), double(), "wanted"),
         (any(|node| node.cached > 0), shape("plain cached", 5), "answered by a callback"),
