@@ -6,7 +6,7 @@ use crate::paths::{Modules, NamedPath, named_paths};
 use crate::source::{Code, Source, rust_sources, shipped};
 
 /// The floor of each module of the crate's root.
-const FLOORS: [(&str, usize); 18] = [
+const FLOORS: [(&str, usize); 19] = [
     ("value", 0),
     ("graph", 1),
     ("engine", 2),
@@ -25,6 +25,7 @@ const FLOORS: [(&str, usize); 18] = [
     ("report", FACADE),
     ("command", 5),
     ("dashboard", 5),
+    ("bin", 6),
 ];
 
 /// On this floor modules may name each other; on the others a neighbour is not below.

@@ -34,8 +34,9 @@ const MOST_LINES: usize = 12;
 /// let cluster = Cluster::builder().workers(1).start()?;
 /// let monitor = cluster.monitor()?;
 /// let mut bars = ProgressBars::new();
-/// let run = cluster.get_blocking(graph! { "x" => (|x: i64| x + 1, 1) }, "x")?;
-/// bars.update(&monitor.look_blocking()?);
+/// bars.update(&*monitor.look_blocking()?);
+/// cluster.get_blocking(graph! { "x" => (|x: i64| x + 1, 1) }, "x")?;
+/// bars.update(&*monitor.look_blocking()?);
 /// bars.finish();
 /// # Ok::<(), mobula::Error>(())
 /// ```
