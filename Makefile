@@ -13,7 +13,7 @@ MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 .DEFAULT_GOAL := help
 # Cargo uses all cores by itself, and the tests' verdict must be the last thing on the screen.
 .NOTPARALLEL:
-.PHONY: help demo demo-rust demo-python test test-rust test-python test-dask test-dask-processes test-dask-versions bench bench-python bench-processes lint lint-python python-environment soak fmt fmt-check clippy doc bench-check deny advisories msrv
+.PHONY: help browser demo demo-rust demo-python test test-rust test-python test-dask test-dask-processes test-dask-versions bench bench-python bench-processes lint lint-python python-environment soak fmt fmt-check clippy doc bench-check deny advisories msrv
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -33,7 +33,7 @@ test: test-rust test-python ## Run everything that must pass.
 test-rust: fmt-check clippy doc bench-check ## Test the crate.
 	$(CARGO) test $(CHECKED)
 
-test-python: python-environment lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
+test-python: python-environment browser lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
 	$(NEWEST) -m pytest -q -c python/pyproject.toml python/tests
 	$(NEWEST) -m pytest -q -c python/pyproject.toml --doctest-modules --pyargs mobula
 	$(NEWEST) python/tools/dask_suite.py --quick
@@ -90,6 +90,10 @@ NEWEST := target/python/newest/bin/python
 
 python-environment:
 	$(ENVIRONMENT)
+
+# For the tests of pages.
+browser:
+	$(PYTHON) python/tools/browser.py
 
 lint-python: python-environment
 	cd python && ../$(NEWEST) -m ruff format --check . && ../$(NEWEST) -m ruff check .

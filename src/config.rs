@@ -8,6 +8,17 @@ use crate::actors::events::HistorySettings;
 use crate::actors::{Processes, WorkerEnvironment};
 use crate::spill::{DiskSettings, Eviction, MemoryLimit, Thresholds};
 
+/// What tells of the state actors that a program keeps itself: by actor its name, how many messages it was sent,
+/// and whether it is there.
+#[derive(Clone)]
+pub(crate) struct StateSource(pub(crate) Arc<dyn Fn() -> Vec<(String, u64, bool)> + Send + Sync>);
+
+impl std::fmt::Debug for StateSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StateSource")
+    }
+}
+
 /// How a cluster is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -35,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) eviction: Eviction,
     /// What is remembered of what happened.
     pub(crate) history: HistorySettings,
+    /// Tells of state actors that the program keeps itself.
+    pub(crate) states: Option<StateSource>,
     /// Where values move to, and how.
     pub(crate) disk: DiskSettings,
 }
@@ -53,6 +66,7 @@ impl Default for Config {
             thresholds: Thresholds::default(),
             eviction: Eviction::default(),
             history: HistorySettings { most: 10_000, every_task: false },
+            states: None,
             disk: DiskSettings::default(),
         }
     }

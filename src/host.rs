@@ -5,11 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use actix::{Actor, Arbiter, Context, System};
 
 use crate::actors::{StateLook, StateRef};
+use crate::config::StateSource;
 use crate::error::{Error, Kind};
 
 /// Where the actors live.
 pub(crate) struct Host {
     system: System,
+    /// Tells of state actors that the program keeps itself.
+    states: Option<StateSource>,
     arbiters: Mutex<Arbiters>,
 }
 
@@ -49,8 +52,8 @@ fn join(arbiters: impl IntoIterator<Item = Arbiter>) {
 }
 
 impl Host {
-    pub(crate) fn new(system: System) -> Self {
-        Self { system, arbiters: Mutex::default() }
+    pub(crate) fn new(system: System, states: Option<StateSource>) -> Self {
+        Self { system, states, arbiters: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Arbiters> {
@@ -115,10 +118,14 @@ impl Host {
         arbiters.looks.push(actor.look());
     }
 
-    /// The state actors that programs have started: type, messages, whether they are there.
-    pub(crate) fn states(&self) -> Vec<(&'static str, u64, bool)> {
-        let arbiters = self.lock();
-        arbiters.looks.iter().map(|look| (look.name, look.messages(), look.is_alive())).collect()
+    /// The state actors of the program: type or name, messages, whether they are there.
+    pub(crate) fn states(&self) -> Vec<(String, u64, bool)> {
+        let of = |look: &StateLook| (look.name.to_owned(), look.messages(), look.is_alive());
+        let mut states: Vec<_> = self.lock().looks.iter().map(of).collect();
+        if let Some(StateSource(others)) = &self.states {
+            states.extend(others());
+        }
+        states
     }
 
     /// Stops all arbiters, and waits for their threads.

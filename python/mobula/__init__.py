@@ -24,6 +24,7 @@ from typing import Any
 
 from mobula import exceptions
 from mobula._core import ActorHandle, ObjectRef, Recording, get, get_actor, is_initialized, put
+from mobula._drawing import Picture, visualize
 from mobula._remote import ActorClass, RemoteFunction, remote
 from mobula._session import IgnoredWarning, explain, init, kill, shutdown, wait
 from mobula._watching import dashboard_url, profile, read_journal
@@ -33,6 +34,7 @@ __all__ = [
     "ActorHandle",
     "IgnoredWarning",
     "ObjectRef",
+    "Picture",
     "Recording",
     "RemoteFunction",
     "dashboard_url",
@@ -48,6 +50,7 @@ __all__ = [
     "read_journal",
     "remote",
     "shutdown",
+    "visualize",
     "wait",
 ]
 

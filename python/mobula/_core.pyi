@@ -22,10 +22,12 @@ __all__ = [
     "ask",
     "become_child",
     "before_fork",
+    "command",
     "compute",
     "count_lent",
     "current_caller",
     "dashboard_url",
+    "draw",
     "end_actors",
     "end_aside",
     "explain",
@@ -499,6 +501,18 @@ def wait(
 ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
     """Split refs in those whose value was made and the others."""
 
+# command.rs
+
+def command(arguments: list[str]) -> int:
+    """Run the command ``mobula`` with these arguments, and answer its exit code."""
+
+# drawing.rs
+
+def draw(
+    vocabulary: Vocabulary, graph: dict[Any, Any], wanted: Any, color: str, grouped_above: int
+) -> str:
+    """Draw what is wanted of a graph, as SVG."""
+
 # recording.rs
 
 @final
@@ -510,6 +524,20 @@ class Recording:
 
     def trace(self, path: str | PathLike[str]) -> None:
         """Write a trace for Perfetto and ``chrome://tracing``."""
+
+    def visualize(
+        self,
+        run: int | None = None,
+        *,
+        color: str = "time",
+        filename: str | PathLike[str] | None = None,
+        grouped_above: int = 2000,
+    ) -> Any:
+        """Draw the graph of a run, the last one if not said: a `mobula.Picture`.
+
+        A negative number counts from the last run. What colours mean is ``"time"``, ``"memory"``, ``"order"``
+        or ``"prefix"``.
+        """
 
     @property
     def runs(self) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ pub(crate) struct ActorState {
     /// Its class, for messages.
     class: Arc<str>,
     life: Mutex<Life>,
+    /// How often it was called.
+    calls: AtomicU64,
     /// What its thread waits for just now; set by that thread.
     waits_for: Mutex<Option<Referent>>,
 }
@@ -35,7 +37,7 @@ thread_local! {
 impl ActorState {
     pub(crate) fn new(class: Arc<str>) -> Arc<Self> {
         let life = Mutex::new(Life::Alive(BTreeMap::new()));
-        Arc::new(Self { class, life, waits_for: Mutex::default() })
+        Arc::new(Self { class, life, calls: AtomicU64::new(0), waits_for: Mutex::default() })
     }
 
     /// The actor whose thread this is.
@@ -52,6 +54,11 @@ impl ActorState {
         &self.class
     }
 
+    /// How often it was called.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     fn life(&self) -> MutexGuard<'_, Life> {
         // No code of a user runs under this lock, and every state is whole at any time.
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,6 +72,7 @@ impl ActorState {
         returns: usize,
     ) -> (u64, Vec<Arc<Promise>>) {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let promise = |place: usize| {
             let name = match returns {
                 1 => format!("{}.{method}-{number}", self.class),

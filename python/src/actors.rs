@@ -73,6 +73,32 @@ pub(crate) fn start(py: Python<'_>, class: &str, is_asynchronous: bool) -> PyRes
     Ok(mailroom)
 }
 
+/// The actors that live, for those who look: class and name, how often each was called, whether it is there.
+pub(crate) fn states() -> Vec<(String, u64, bool)> {
+    let actors = lock();
+    let name_of = |living: &Living| {
+        let is_its =
+            |named: &&Named| Weak::ptr_eq(&Arc::downgrade(&named.mailroom), &living.mailroom);
+        let named = actors.named.iter().find(|(_, named)| is_its(named));
+        named.map(|(name, _)| name.clone())
+    };
+    let living = actors.all.iter();
+    let living = living.filter_map(|living| Some((living.state.upgrade()?, name_of(living))));
+    let living: Vec<_> = living.collect();
+    // What goes with the last pointer to an actor goes without the lock.
+    drop(actors);
+    living
+        .into_iter()
+        .map(|(state, name)| {
+            let name = match name {
+                Some(name) => format!("{} ({name})", state.class()),
+                None => state.class().to_owned(),
+            };
+            (name, state.calls(), !state.is_dead())
+        })
+        .collect()
+}
+
 /// Gives an actor a name; answers the one that has it, if there is one.
 pub(crate) fn name(name: &str, named: &Named) -> Option<Named> {
     let mut actors = lock();

@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::actors;
 use crate::aside;
 use crate::asks;
 use crate::dashboard;
@@ -160,7 +161,8 @@ impl Settings {
             .environment(Interpreter::new())
             .processes(program)
             .start_processes(self.placement == Placement::Processes)
-            .stack_size(STACK);
+            .stack_size(STACK)
+            .states(actors::states);
         if let Some(limit) = self.memory_limit {
             builder = builder.memory_limit(limit);
         }

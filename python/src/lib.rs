@@ -15,8 +15,10 @@ mod asks;
 mod caller;
 mod child;
 mod clusters;
+mod command;
 mod context;
 mod dashboard;
+mod drawing;
 mod errors;
 mod fork;
 mod hooks;
@@ -67,7 +69,11 @@ mod _core {
     #[pymodule_export]
     use crate::clusters::{after_fork, before_fork, explain, init, is_initialized, shutdown};
     #[pymodule_export]
+    use crate::command::command;
+    #[pymodule_export]
     use crate::dashboard::dashboard_url;
+    #[pymodule_export]
+    use crate::drawing::draw;
     #[pymodule_export]
     use crate::hooks::{Answer, Hooks};
     #[pymodule_export]

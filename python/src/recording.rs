@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use mobula::drawing::Drawing;
 use mobula::monitor::{JournalError, Recording, RunStatus};
 use mobula::report::{ReportError, write_html_file, write_trace_file};
-use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyFileNotFoundError, PyIndexError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::drawing;
 use crate::interpreter::released;
 
 /// What was recorded of the clusters of this process, or read from a journal.
@@ -44,6 +46,35 @@ impl PyRecording {
     fn trace(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         released(py, || write_trace_file(&self.recording, path))
             .map_err(|error| report_error(&error))
+    }
+
+    /// Draws the graph of a run, of the last one if not said; a negative number counts from that.
+    #[pyo3(signature = (run=None, *, color="time", filename=None, grouped_above=2000))]
+    fn visualize<'py>(
+        &self,
+        py: Python<'py>,
+        run: Option<isize>,
+        color: &str,
+        filename: Option<PathBuf>,
+        grouped_above: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (color, run) = (drawing::color(color)?, run.unwrap_or(-1));
+        let runs = self.recording.runs.len();
+        let place = if run < 0 { runs.checked_add_signed(run) } else { usize::try_from(run).ok() };
+        let Some(place) = place.filter(|place| *place < runs) else {
+            return Err(PyIndexError::new_err(format!(
+                "run {run}: there are {runs} in the recording"
+            )));
+        };
+        let svg = released(py, || {
+            let drawing = Drawing::of_run(&self.recording, place);
+            drawing.colored(color).grouped_above(grouped_above).to_svg()
+        });
+        let picture = py.import("mobula._drawing")?.getattr("Picture")?.call1((svg,))?;
+        if let Some(path) = filename {
+            picture.call_method1("save", (path,))?;
+        }
+        Ok(picture)
     }
 
     /// The runs, each a dictionary: number, how it ended, how many tasks ended how, how long it took.

@@ -4,7 +4,10 @@ import os
 import shutil
 from contextlib import contextmanager
 
-from playwright.sync_api import sync_playwright
+import pytest
+
+# The environments of older Dasks have none.
+playwright = pytest.importorskip("playwright.sync_api")
 
 FLAGS = [
     "--headless",
@@ -28,10 +31,16 @@ def chromium():
     return os.environ.get("MOBULA_CHROMIUM") or next(filter(None, found), None)
 
 
+#: Where pages must be tested, what is missing shows.
+needs_chromium = pytest.mark.skipif(
+    chromium() is None and not os.environ.get("CI"), reason="there is no Chromium"
+)
+
+
 @contextmanager
 def browser():
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
         try:
             yield opened
         finally:

@@ -20,12 +20,12 @@ def test_there_are_programs():
 
 
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
-def test_program(number):
+def test_program(number, tmp_path):
     program = PROGRAMS[number]
     promised = re.findall(r"^ *print\(.*\)  # (.+)$", program, re.MULTILINE)
     assert len(promised) == len(re.findall(r"\bprint\(", program)), "each print says what it prints"
     command = [sys.executable, "-W", "error", "-c", program]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines() == promised
     assert process.stderr == ""

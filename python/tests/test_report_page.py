@@ -2,28 +2,24 @@
 
 import html
 import json
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
-from browser import PHONE, browser, chromium, wait_until, watched
+from browser import PHONE, browser, needs_chromium, wait_until, watched
 from journals import TRACEBACK, Journal, pipeline
 
-ROOT = Path(__file__).parent.parent.parent
+import mobula
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium")
+pytestmark = needs_chromium
 
 
 def write_report(journal, folder):
-    """Have a journal made into a report and a trace; `MOBULA_REPORT` names the program that does."""
+    """Have a journal made into a report and a trace."""
     source, report, trace = (folder / f"run.{ending}" for ending in ("jsonl", "html", "json"))
     source.write_text(journal.lines(), encoding="utf-8")
-    program = os.environ.get("MOBULA_REPORT")
-    cargo = ["cargo", "run", "-q", "--locked", "--example", "report", "--"]
-    command = [program] if program else cargo
-    subprocess.run([*command, source, report, trace], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    recording = mobula.read_journal(source)
+    recording.report(report)
+    recording.trace(trace)
     return report
 
 

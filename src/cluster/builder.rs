@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::witnesses::Wishes;
 use crate::actors::callbacks::CallbackErrors;
 use crate::actors::{Processes, WorkerEnvironment};
-use crate::config::Config;
+use crate::config::{Config, StateSource};
 use crate::diagnostics::Checkpoint;
 use crate::engine::Limits;
 use crate::error::{Error, Kind};
@@ -156,7 +156,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many events are remembered for [`Client::story`], 10,000 by default; the oldest ones are
+    /// How many events are remembered for [`Client::story`](crate::Client::story), 10,000 by default; the oldest ones are
     /// forgotten first.
     #[must_use]
     pub fn history(mut self, events: usize) -> Self {
@@ -208,6 +208,18 @@ impl ClusterBuilder {
     #[must_use]
     pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
         self.wishes.journal = Some(path.into());
+        self
+    }
+
+    /// Shows those who look also state actors that the program keeps itself, beside those of
+    /// [`start_state`](crate::Client::start_state): `states` answers, by actor, its name, how many messages it was
+    /// sent, and whether it is there. It is asked ten times a second while somebody looks, and must not wait.
+    #[must_use]
+    pub fn states(
+        mut self,
+        states: impl Fn() -> Vec<(String, u64, bool)> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.states = Some(StateSource(Arc::new(states)));
         self
     }
 

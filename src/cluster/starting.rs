@@ -44,7 +44,7 @@ impl ClusterBuilder {
             let background = Background::start()?;
             (background.system.clone(), Some(background))
         };
-        let host = Arc::new(Host::new(system));
+        let host = Arc::new(Host::new(system, self.config.states.clone()));
         let (control, registry, futures) = (host.arbiter()?, host.arbiter()?, host.arbiter()?);
         let memory = Arc::new(Memory::new(workers, limits));
         let events = Arc::new(Events::new(self.config.history, workers));

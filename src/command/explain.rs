@@ -1,37 +1,57 @@
 //! `mobula explain`: what is known of a key.
 
-use std::io::Write;
-
+use lexopt::{Arg, Parser, ValueExt};
 use serde::Deserialize;
 
-use super::address::Address;
-use super::failure::Failure;
-use super::http;
+use super::page::{Page, VARIABLE};
+use super::{Failed, Terminal, say, unparsed, wrong};
 
-/// What the dashboard answers.
-#[derive(Debug, Deserialize)]
+const HELP: &str = "\
+Tell what a task is doing, why it does not get on, and what happened to it lately.
+
+Usage: mobula explain KEY [--url URL]
+
+  KEY                 the key as it is shown: x, or \"('x', 0)\" in quotes
+  --url URL           the dashboard's URL, as its program has printed it; by default what stands in the
+                      variable MOBULA_DASHBOARD
+  -h, --help          tell this
+";
+
+/// What a dashboard tells of a key.
+#[derive(Deserialize)]
 struct Told {
     explanation: String,
-    /// What happened to the key, oldest first.
     story: Vec<String>,
 }
 
-pub(super) fn tell(address: &Address, key: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let told: Told = http::ask(address, "/api/explain", &[("key", key)])?;
-    writeln!(out, "{}", harmless(told.explanation.trim_end()))?;
-    if !told.story.is_empty() {
-        writeln!(out, "\nWhat happened:")?;
-        for line in &told.story {
-            writeln!(out, "  {}", harmless(line))?;
+pub(super) fn run(parser: &mut Parser, terminal: &mut Terminal<'_>) -> Result<(), Failed> {
+    let (mut key, mut url) = (None, None);
+    while let Some(argument) = parser.next().map_err(unparsed(HELP))? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return say(terminal, HELP),
+            Arg::Long("url") => {
+                let value = parser.value().and_then(ValueExt::string);
+                url = Some(value.map_err(unparsed(HELP))?);
+            }
+            Arg::Value(value) if key.is_none() => {
+                key = Some(value.string().map_err(unparsed(HELP))?);
+            }
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(wrong(&argument, HELP)),
         }
     }
-    Ok(())
-}
-
-/// Text that cannot move the cursor: keys and errors may hold anything.
-fn harmless(text: &str) -> String {
-    let replaced = |letter: char| {
-        if letter.is_control() && letter != '\n' && letter != '\t' { '\u{fffd}' } else { letter }
+    let Some(key) = key else { return Err(Failed::Usage("name the key".to_owned(), HELP)) };
+    let Some(url) = url.or_else(|| std::env::var(VARIABLE).ok()) else {
+        let what = format!("say which dashboard to ask: with --url, or in the variable {VARIABLE}");
+        return Err(Failed::Usage(what, HELP));
     };
-    text.chars().map(replaced).collect()
+    let told: Told = Page::at(&url)?.get("/api/explain", Some(("key", &key)))?;
+    let mut text = told.explanation;
+    text.push('\n');
+    if !told.story.is_empty() {
+        text += "\nWhat happened to it:\n";
+        for line in &told.story {
+            text.extend(["  ", line, "\n"]);
+        }
+    }
+    say(terminal, &text)
 }

@@ -1,101 +1,85 @@
-//! `mobula report`: a journal as a page, a trace, a picture.
+//! `mobula report`: a report of a journal.
 
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::arguments::Report;
-use super::failure::Failure;
+use lexopt::{Arg, Parser};
+
+use super::{Failed, Terminal, say, unparsed, wrong};
 use crate::drawing::Drawing;
-use crate::monitor::Recording;
-use crate::report::{write_file, write_html, write_html_file, write_trace, write_trace_file};
+use crate::monitor::{Recording, RunStatus, human};
+use crate::report::{write_file, write_html_file, write_trace_file};
 
-pub(super) fn write(report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
-    let recording = Recording::read_journal(&report.journal)?;
-    let mut beside = report.journal.with_extension("html");
-    if beside == report.journal {
-        // A journal of an odd name must not be replaced by its report.
-        beside.set_extension("report.html");
-    }
-    let is_said = report.page.is_some() || report.trace.is_some() || report.picture.is_some();
-    let page = report.page.as_deref().or((!is_said).then_some(&*beside));
-    if let Some(path) = page {
-        if is_output(path) {
-            buffered(out, |out| write_html(&recording, out))?;
-        } else {
-            write_html_file(&recording, path)?;
-            wrote(report, out, path)?;
+const HELP: &str = "\
+Make a report of a journal, also of one that ends in the middle because its program has crashed.
+
+Usage: mobula report JOURNAL [--output FILE.html] [--trace FILE.json] [--svg FILE.svg]
+
+  -o, --output FILE   the report, one page that opens offline; by default the journal's name with .html
+  --trace FILE        also a trace for Perfetto and chrome://tracing
+  --svg FILE          also the graph of the last run, coloured by time
+  -h, --help          tell this
+";
+
+pub(super) fn run(parser: &mut Parser, terminal: &mut Terminal<'_>) -> Result<(), Failed> {
+    let (mut journal, mut output, mut trace, mut svg) = (None, None, None, None);
+    let file = |parser: &mut Parser| parser.value().map(PathBuf::from).map_err(unparsed(HELP));
+    while let Some(argument) = parser.next().map_err(unparsed(HELP))? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return say(terminal, HELP),
+            Arg::Short('o') | Arg::Long("output") => output = Some(file(parser)?),
+            Arg::Long("trace") => trace = Some(file(parser)?),
+            Arg::Long("svg") => svg = Some(file(parser)?),
+            Arg::Value(path) if journal.is_none() => journal = Some(PathBuf::from(path)),
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(wrong(&argument, HELP)),
         }
     }
-    if let Some(path) = &report.trace {
-        if is_output(path) {
-            buffered(out, |out| write_trace(&recording, out))?;
-        } else {
-            write_trace_file(&recording, path)?;
-            wrote(report, out, path)?;
-        }
+    let Some(journal) = journal else {
+        return Err(Failed::Usage("name the journal".to_owned(), HELP));
+    };
+    let recording = Recording::read_journal(&journal).map_err(|error| error.to_string())?;
+    let output = output.unwrap_or_else(|| journal.with_extension("html"));
+    write_html_file(&recording, &output).map_err(|error| error.to_string())?;
+    say(terminal, &format!("{}: {}\n", output.display(), summary(&recording)))?;
+    if let Some(path) = trace {
+        write_trace_file(&recording, &path).map_err(|error| error.to_string())?;
+        say(terminal, &told(&path))?;
     }
-    if let Some(path) = &report.picture {
-        let svg =
-            Drawing::of_run(&recording, place(report, &recording)?).colored(report.color).to_svg();
-        if is_output(path) {
-            out.write_all(svg.as_bytes())?;
-        } else {
-            write_file("the picture", path, |out| out.write_all(svg.as_bytes()))?;
-            wrote(report, out, path)?;
-        }
+    if let Some(path) = svg {
+        let Some(last) = recording.runs.len().checked_sub(1) else {
+            return Err(Failed::Reason("there is no graph to draw: no run has begun".to_owned()));
+        };
+        let picture = Drawing::of_run(&recording, last).to_svg();
+        write_file("the picture", &path, |out| std::io::Write::write_all(out, picture.as_bytes()))
+            .map_err(|error| error.to_string())?;
+        say(terminal, &told(&path))?;
     }
     Ok(())
 }
 
-/// The place of the run whose graph is drawn.
-fn place(report: &Report, recording: &Recording) -> Result<usize, Failure> {
-    let journal = || report.journal.display().to_string();
-    let runs = || recording.runs.iter().enumerate();
-    let Some(number) = report.run else {
-        // Of several that are as large, the last one.
-        let largest = runs().max_by_key(|(_, run)| run.keys.len());
-        return largest
-            .map(|(place, _)| place)
-            .ok_or_else(|| Failure::NoRun { journal: journal() });
-    };
-    let found = runs().find(|(_, run)| run.id == number).map(|(place, _)| place);
-    found.ok_or_else(|| Failure::UnknownRun {
-        journal: journal(),
-        run: number,
-        known: known(recording),
-    })
+fn told(path: &Path) -> String {
+    format!("{}\n", path.display())
 }
 
-/// Which runs there are, in words.
-fn known(recording: &Recording) -> String {
-    const SHOWN: usize = 12;
-    let ids: Vec<String> =
-        recording.runs.iter().take(SHOWN).map(|run| run.id.to_string()).collect();
-    match recording.runs.len() {
-        0 => "none".to_owned(),
-        count if count > SHOWN => format!("{} and {} more", ids.join(", "), count - SHOWN),
-        _ => ids.join(", "),
+/// What the report is about, in a line.
+fn summary(recording: &Recording) -> String {
+    let tasks: u64 = recording.runs.iter().map(|run| run.done).sum();
+    let count = |status| recording.runs.iter().filter(|run| run.status == status).count();
+    let runs = recording.runs.len();
+    let mut told = format!(
+        "{} run{}, {} task{}",
+        human::count(runs as u64),
+        if runs == 1 { "" } else { "s" },
+        human::count(tasks),
+        if tasks == 1 { "" } else { "s" },
+    );
+    for (status, words) in [
+        (RunStatus::Failed, "failed"),
+        (RunStatus::Cancelled, "cancelled"),
+        (RunStatus::Running, "without an end"),
+    ] {
+        if count(status) > 0 {
+            told.extend([", ", &count(status).to_string(), " ", words]);
+        }
     }
-}
-
-/// Says what was written, unless the output is what was written.
-fn wrote(report: &Report, out: &mut dyn Write, path: &Path) -> io::Result<()> {
-    let paths = [&report.page, &report.trace, &report.picture];
-    if paths.into_iter().flatten().any(|path| is_output(path)) {
-        return Ok(());
-    }
-    writeln!(out, "wrote {}", path.display())
-}
-
-fn is_output(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-fn buffered(
-    out: &mut dyn Write,
-    write: impl FnOnce(&mut BufWriter<&mut dyn Write>) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 18, out);
-    write(&mut out)?;
-    out.flush()
+    told
 }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::monitor::LiveGraph;
+use crate::drawing::{Drawing, Layout};
+use crate::monitor::{LiveGraph, Recording};
 
 /// A graph to be drawn.
 #[derive(Serialize)]
@@ -52,13 +53,45 @@ pub(super) fn states_of(live: &LiveGraph) -> States {
     States { run: live.run.id, states: states.collect() }
 }
 
+/// The size of a box: wide enough for the beginning of its label.
+#[expect(clippy::cast_precision_loss, reason = "a label has few characters")]
+fn size(label: &str) -> (f32, f32) {
+    const LONGEST: usize = 22;
+    (24.0 + 7.0 * label.chars().count().min(LONGEST) as f32, 34.0)
+}
+
 pub(super) fn graph_of(live: &LiveGraph) -> Graph {
+    let mut recording = Recording::default();
+    recording.runs.push((*live.run).clone());
+    let diagram = Drawing::of_run(&recording, 0).diagram();
+    let sizes: Vec<_> = diagram.nodes.iter().map(|node| size(&node.label)).collect();
+    let ends: Vec<_> = diagram.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    let layout = Layout::of(&sizes, &ends);
+    let state = |task: Option<u32>| task.and_then(|task| live.states.get(task as usize).copied());
+    let nodes =
+        diagram.nodes.into_iter().zip(&layout.nodes).zip(sizes).map(|((node, at), size)| {
+            let task = node.order.filter(|_| !diagram.is_grouped);
+            Node {
+                x: at.0,
+                y: at.1,
+                w: size.0,
+                h: size.1,
+                prefix: diagram.prefixes.get(node.prefix as usize).cloned().unwrap_or_default(),
+                label: node.label,
+                task,
+                tasks: node.tasks,
+                state: state(task).unwrap_or(0),
+            }
+        });
+    let nodes = nodes.collect();
+    let edges = ends.iter().zip(layout.edges);
+    let edges = edges.map(|((from, to), points)| Edge { from: *from, to: *to, points });
     Graph {
         run: live.run.id,
-        grouped: false,
-        width: 0.0,
-        height: 0.0,
-        nodes: Vec::<Node>::new(),
-        edges: Vec::<Edge>::new(),
+        grouped: diagram.is_grouped,
+        width: layout.width,
+        height: layout.height,
+        nodes,
+        edges: edges.collect(),
     }
 }

@@ -152,9 +152,11 @@ mod tests {
 
     #[test]
     fn each_sample_stands_behind_its_family() {
-        let mut snapshot = Snapshot::default();
-        snapshot.totals = Totals { runs: 3, tasks: 7, ..Totals::default() };
-        snapshot.memory = MemorySnapshot { limit: Some(10), ..MemorySnapshot::default() };
+        let mut snapshot = Snapshot {
+            totals: Totals { runs: 3, tasks: 7, ..Totals::default() },
+            memory: MemorySnapshot { limit: Some(10), ..MemorySnapshot::default() },
+            ..Snapshot::default()
+        };
         let mut run = RunSnapshot::default();
         run.prefixes.push(crate::monitor::PrefixSnapshot::default());
         run.prefixes[0].name = "a \"quoted\"\\ name\n".to_owned();

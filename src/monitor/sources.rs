@@ -74,11 +74,7 @@ impl Sources {
         let states = self.host.upgrade().map(|host| host.states()).unwrap_or_default();
         look.states = states
             .into_iter()
-            .map(|(name, messages, is_alive)| StateSnapshot {
-                name: name.to_owned(),
-                messages,
-                is_alive,
-            })
+            .map(|(name, messages, is_alive)| StateSnapshot { name, messages, is_alive })
             .collect();
         look
     }

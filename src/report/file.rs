@@ -72,7 +72,6 @@ pub fn write_trace_file(recording: &Recording, path: impl AsRef<Path>) -> Result
     write_file("the trace", path.as_ref(), |out| write_trace(recording, out))
 }
 
-/// Writes a file, whole or not at all; `what` is its name in messages.
 pub(crate) fn write_file(
     what: &'static str,
     path: &Path,

@@ -59,7 +59,7 @@ fn tasks_are_summed_by_prefix_the_greatest_first() {
         assert_eq!(work.mean(), work.total / 3);
         assert!(work.longest <= work.total);
         let by_key: Duration = timer.durations().values().flatten().sum();
-        assert_eq!(by_key, sums.iter().map(|sum| sum.total).sum());
+        assert_eq!(by_key, sums.iter().map(|sum| sum.total).sum::<Duration>());
     });
 }
 

@@ -84,7 +84,8 @@ pub(super) fn tick(elapsed: u64) -> u64 {
     tick
 }
 
-/// Writes the spans: how many each worker has, the key prefix of each task of each run, then by span, worker after
+/// Writes the spans: how many each worker has, how many runs and tasks there are, the key prefix of each task of each
+/// run, then by span, worker after
 /// worker, the columns start (as the difference to the end before), duration, run and task (both as differences to
 /// the span before) and size; at last the places of those that failed.
 pub(super) fn write_spans(
@@ -107,6 +108,7 @@ pub(super) fn write_spans(
         pack.number(row.len() as u64)?;
     }
     pack.number(recording.runs.len() as u64)?;
+    pack.number(recording.runs.iter().map(|run| run.prefixes.len() as u64).sum())?;
     for (run, places) in recording.runs.iter().zip(&summary.places) {
         pack.number(run.id)?;
         pack.number(run.prefixes.len() as u64)?;
@@ -256,8 +258,8 @@ mod tests {
         let mut bytes = unpacked(&out).into_iter();
         let numbers: Vec<u64> = std::iter::from_fn(|| number(&mut bytes)).collect();
         let expected: [&[u64]; 8] = [
-            // Two workers with two and three spans; a run, its number, its tasks and their prefixes.
-            &[2, 2, 3, 1, 7, 6, 0, 0, 1, 1, 1, 0],
+            // Two workers with two and three spans; a run, all tasks, its number, its tasks and their prefixes.
+            &[2, 2, 3, 1, 6, 7, 6, 0, 0, 1, 1, 1, 0],
             // Starts: 1000, then 3500 before the end before; 1000, 2000 before, 1000 behind.
             &[2000, 6999, 2000, 3999, 2000],
             &[4500, 1000, 3000, 3000, 3000],

@@ -47,17 +47,27 @@
     }
   }
 
-  /** The columns of all spans, worker after worker; see `write_spans` in pack.rs. */
-  function readSpans(bytes, { began, tick }) {
+  /** The number of each run, where its tasks begin in the list of all, and by task the place of its prefix. */
+  function readTasks(reader) {
+    const runs = new Float64Array(reader.number());
+    const prefixes = new Uint16Array(reader.number());
+    const firsts = new Uint32Array(runs.length + 1);
+    for (let run = 0; run < runs.length; run += 1) {
+      runs[run] = reader.number();
+      firsts[run + 1] = firsts[run] + reader.number();
+      for (let i = firsts[run]; i < firsts[run + 1]; i += 1) prefixes[i] = Math.min(reader.number(), 65535);
+    }
+    /** The place of a task in the list of all, if anything is known of it. */
+    const find = (run, task) => (firsts[run] + task < firsts[run + 1] ? firsts[run] + task : -1);
+    return { runs, prefixes, firsts, find };
+  }
+
+  /** The columns of all spans, worker after worker, in seconds from the start; see `write_spans` in pack.rs. */
+  function readSpans(bytes, tick) {
     const reader = new Reader(bytes);
     const rows = Array.from({ length: reader.number() }, () => reader.number());
     const count = rows.reduce((sum, row) => sum + row, 0);
-    const runs = Array.from({ length: reader.number() }, () => {
-      const id = reader.number();
-      const prefixes = new Uint16Array(reader.number());
-      for (let i = 0; i < prefixes.length; i += 1) prefixes[i] = Math.min(reader.number(), 65535);
-      return { id, prefixes };
-    });
+    const tasks = readTasks(reader);
     const gaps = new Float64Array(count);
     for (let i = 0; i < count; i += 1) gaps[i] = reader.difference();
     const [from, to] = [new Float64Array(count), new Float64Array(count)];
@@ -67,9 +77,9 @@
       let at = 0;
       for (const end = i + length; i < end; i += 1) {
         at += gaps[i];
-        from[i] = began + at * tick;
+        from[i] = at * tick;
         at += reader.number();
-        to[i] = began + at * tick;
+        to[i] = at * tick;
         worker[i] = row;
       }
     });
@@ -94,22 +104,21 @@
       place += reader.number();
       failed[place] = 1;
     }
-    return { count, runs, from, to, worker, run, task, size, failed };
+    return { count, tasks, from, to, worker, run, task, size, failed };
   }
 
-  /** The keys of all runs; see `write_keys` in pack.rs. */
-  function readKeys(bytes, runs) {
+  /** The keys of all tasks, by their places; see `write_keys` in pack.rs. */
+  function readKeys(bytes, { runs, prefixes, firsts }) {
     const reader = new Reader(bytes);
-    const decoder = new TextDecoder();
-    return Array.from({ length: reader.number() }, (_, run) => {
-      const count = reader.number();
-      const starts = new Uint32Array(count + 1);
-      let keys = new Uint8Array(1 << 16);
-      let length = 0;
-      // By prefix: the last key of it.
+    let keys = new Uint8Array(4 * bytes.length + 64);
+    let length = 0;
+    const starts = new Uint32Array(prefixes.length + 1);
+    reader.number();
+    for (let run = 0; run < runs.length; run += 1) {
+      reader.number();
+      // By prefix: where the last key of it begins.
       const last = new Map();
-      for (let task = 0; task < count; task += 1) {
-        const prefix = runs[run].prefixes[task];
+      for (let task = firsts[run]; task < firsts[run + 1]; task += 1) {
         const shared = reader.number();
         const rest = reader.number();
         if (length + shared + rest > keys.length) {
@@ -117,18 +126,18 @@
           larger.set(keys.subarray(0, length));
           keys = larger;
         }
-        if (shared > 0) {
-          const start = starts[last.get(prefix)];
-          keys.copyWithin(length, start, start + shared);
-        }
+        // Byte by byte: calls for so few of them would take longer.
+        const start = shared > 0 ? last.get(prefixes[task]) : 0;
+        for (let i = 0; i < shared; i += 1) keys[length + i] = keys[start + i];
         for (let i = 0; i < rest; i += 1) keys[length + shared + i] = reader.bytes[reader.at + i];
         reader.at += rest;
-        last.set(prefix, task);
+        last.set(prefixes[task], length);
         length += shared + rest;
         starts[task + 1] = length;
       }
-      return (task) => (task < count ? decoder.decode(keys.subarray(starts[task], starts[task + 1])) : null);
-    });
+    }
+    const decoder = new TextDecoder();
+    return (place) => decoder.decode(keys.subarray(starts[place], starts[place + 1]));
   }
 
   async function drawStream(data) {
@@ -139,19 +148,21 @@
       state.textContent = "This browser is too old to draw it: it has no DecompressionStream. The tables below hold.";
       return;
     }
-    const spans = readSpans(await unpack("span-data"), data);
+    const spans = readSpans(await unpack("span-data"), data.tick);
+    const { tasks } = spans;
     const prefix = new Uint16Array(spans.count);
-    const nameless = data.prefixes.indexOf("?");
+    const nameless = Math.max(data.prefixes.indexOf("?"), 0);
     for (let i = 0; i < spans.count; i += 1) {
-      prefix[i] = spans.runs[spans.run[i]].prefixes[spans.task[i]] ?? Math.max(nameless, 0);
+      const place = tasks.find(spans.run[i], spans.task[i]);
+      prefix[i] = place < 0 ? nameless : tasks.prefixes[place];
     }
-    let keys = null;
-    const describe = (i, { from, to, failed }) => {
-      const key = keys?.[spans.run[i]](spans.task[i]) ?? `task ${spans.task[i]}`;
+    let keyOf = null;
+    const describe = (i, { worker, from, to, failed }) => {
+      const place = tasks.find(spans.run[i], spans.task[i]);
       const lines = [
-        key,
-        `${data.prefixes[prefix[i]] ?? "?"}, run ${spans.runs[spans.run[i]].id}, worker ${data.workers[spans.worker[i]]}`,
-        `${format.seconds(to - from)} from ${format.seconds(from - data.began)} on`,
+        keyOf && place >= 0 ? keyOf(place) : `task ${spans.task[i]}`,
+        `${data.prefixes[prefix[i]] ?? "?"}, run ${tasks.runs[spans.run[i]]}, worker ${data.workers[worker]}`,
+        `${format.seconds(to - from)} from ${format.seconds(from)} on`,
         failed ? "failed" : format.bytes(spans.size[i]),
       ];
       return lines.join("\n");
@@ -159,13 +170,13 @@
     state.remove();
     const { workers, prefixes } = data;
     const stream = new globalThis.MobulaStream.TaskStream(container, { workers, prefixes, describe });
-    // Times count from the start of the recording.
-    const { worker, failed } = spans;
-    const shift = (times) => times.map((time) => time - data.began);
-    stream.append({ from: shift(spans.from), to: shift(spans.to), worker, prefix, failed, tasks: places(spans.count) });
+    const { from, to, worker, failed } = spans;
+    const places = new Uint32Array(spans.count);
+    for (let i = 0; i < spans.count; i += 1) places[i] = i;
+    stream.append({ from, to, worker, prefix, failed, tasks: places });
     await new Promise((seen) => requestAnimationFrame(() => setTimeout(seen)));
     performance.mark("stream drawn");
-    keys = readKeys(await unpack("key-data"), spans.runs);
+    keyOf = readKeys(await unpack("key-data"), tasks);
     performance.mark("keys read");
     if (JSON.parse(text("keys-were-cut"))) {
       const note = document.createElement("p");
@@ -175,25 +186,22 @@
     }
   }
 
-  function places(count) {
-    const numbers = new Uint32Array(count);
-    for (let i = 0; i < count; i += 1) numbers[i] = i;
-    return numbers;
-  }
-
   function drawMemory({ memory: [at, ...values], began, ended, limit }) {
     const container = document.getElementById("memory-drawing");
     if (!container) return;
+    const all = [
+      { name: "values in memory", colour: 0, area: true },
+      { name: "values on disk", colour: 1, area: true },
+      { name: "resident, with all that is not Mobula's", colour: 5 },
+    ];
+    // Most recordings never see the disk.
+    const kept = all.map((_, which) => which !== 1 || values[which].some((value) => value > 0));
     const chart = new globalThis.MobulaCharts.TimeChart(container, {
       label: "Memory over time",
-      series: [
-        { name: "values in memory", colour: 0, area: true },
-        { name: "values on disk", colour: 1, area: true },
-        { name: "resident, with all that is not Mobula's", colour: 5 },
-      ],
+      series: all.filter((_, which) => kept[which]),
       limit: limit === null ? null : { name: "limit", value: limit },
     });
-    chart.set({ at: at.map((time) => time - began), values });
+    chart.set({ at: at.map((time) => time - began), values: values.filter((_, which) => kept[which]) });
     chart.advance(ended - began);
   }
 

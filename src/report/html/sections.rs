@@ -9,7 +9,7 @@ use crate::monitor::{RecordedRun, Recording, RunStatus};
 use crate::report::summary::Summary;
 
 /// How many rows a table has at most.
-const ROWS: usize = 1000;
+const ROWS: usize = 500;
 
 /// How many graphs are drawn.
 const GRAPHS: usize = 6;

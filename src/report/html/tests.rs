@@ -42,6 +42,19 @@ fn all_sections_are_there() {
 }
 
 #[test]
+fn endless_errors_are_shortened() {
+    let failed = (0..100).map(|_| Record::Failed {
+        at: 1.0,
+        run: 1,
+        task: 0,
+        error: "é".repeat(100_000),
+        details: "line\n".repeat(100_000),
+    });
+    let length = page(&recording(failed)).len() - page(&Recording::default()).len();
+    assert!(length < 2_000_000, "{length} bytes for 70 MB of errors");
+}
+
+#[test]
 fn an_empty_recording_has_a_page() {
     let page = page(&Recording::default());
     for text in ["No run was seen.", "No task was seen.", "Nobody looked", "No callback was called"]

@@ -1,5 +1,6 @@
 //! What went wrong, in the page: notices on top, the errors with all that is known of them, the other incidents.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
@@ -15,10 +16,16 @@ const NOTICES: usize = 5;
 const ERRORS: usize = 200;
 
 /// How many incidents are shown.
-const ROWS: usize = 1000;
+const ROWS: usize = 500;
+
+/// How many characters of an error's message are shown.
+const MESSAGE: usize = 400;
 
 /// How many characters of the details of an error are shown.
 const DETAILS: usize = 32_000;
+
+/// How many of them once a page holds a million characters of details.
+const LATE_DETAILS: usize = 2000;
 
 /// Says on top which runs failed, and which never ended.
 pub(super) fn notices(recording: &Recording, out: &mut impl Write) -> io::Result<()> {
@@ -33,7 +40,7 @@ pub(super) fn notices(recording: &Recording, out: &mut impl Write) -> io::Result
                 "<p class=\"notice notice-failed\" role=\"note\"><strong>Run {} failed:</strong> \
                  <span class=\"message\">{}</span>{link}</p>",
                 run.id,
-                Text(error),
+                Text(&shortened(error, MESSAGE)),
             )?;
         } else {
             writeln!(
@@ -49,6 +56,14 @@ pub(super) fn notices(recording: &Recording, out: &mut impl Write) -> io::Result
         writeln!(out, "<p class=\"note\">And {more} that failed or have no end.</p>")?;
     }
     Ok(())
+}
+
+/// The first characters of a text, and dots if there are more.
+fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 fn is_bad(run: &RecordedRun) -> bool {
@@ -74,6 +89,7 @@ pub(super) fn errors(recording: &Recording, _: &Summary, out: &mut impl Write) -
     };
     // One is open: the first that mattered.
     let opened = (0..failures.len()).find(|place| end_of(*place).is_some()).unwrap_or_default();
+    let mut shown = 0;
     for (place, incident) in failures.iter().enumerate().take(ERRORS) {
         let end = end_of(place);
         let end =
@@ -81,22 +97,19 @@ pub(super) fn errors(recording: &Recording, _: &Summary, out: &mut impl Write) -
         let run = incident.run.map_or_else(String::new, |run| format!("run {run}, "));
         let at = time(incident.at.saturating_sub(recording.began));
         let open = if place == opened { " open" } else { "" };
-        let mut details = incident.details.trim();
-        if details.is_empty() {
-            details = &incident.text;
-        }
-        let (details, dots) = match details.char_indices().nth(DETAILS) {
-            Some((end, _)) => (&details[..end], "\n…"),
-            None => (details, ""),
-        };
+        let details = incident.details.trim();
+        let details = if details.is_empty() { &*incident.text } else { details };
+        let most = if shown < 1_000_000 { DETAILS } else { LATE_DETAILS };
+        let details = shortened(details, most);
+        shown += details.len();
         writeln!(
             out,
             "<details class=\"failure\"{open}><summary><code>{}</code> <span class=\"message\">{}</span> \
              <span class=\"note\">{run}at {at}, {end}</span></summary>\n\
-             <pre tabindex=\"0\">{}{dots}</pre></details>",
+             <pre tabindex=\"0\">{}</pre></details>",
             Text(&incident.about),
-            Text(&incident.text),
-            Text(details),
+            Text(&shortened(&incident.text, MESSAGE)),
+            Text(&details),
         )?;
     }
     if failures.len() > ERRORS {
