@@ -1,8 +1,9 @@
-//! Ready-made callbacks: timing, caching, checkpoints, logging.
+//! Ready-made callbacks: timing, caching, checkpoints, logging; and progress for people.
 
 pub mod cache;
 mod checkpoint;
 mod log;
+pub mod progress;
 mod shards;
 mod timer;
 

@@ -139,6 +139,65 @@ pub fn share(share: f64) -> String {
     format!("{} %", short(share * 100.0))
 }
 
+/// How many columns a text takes in a terminal: the letters of East Asia take two.
+///
+/// # Examples
+///
+/// ```
+/// use mobula::monitor::human;
+///
+/// assert_eq!(human::width("abc"), 3);
+/// assert_eq!(human::width("日本"), 4);
+/// ```
+pub fn width(text: &str) -> usize {
+    text.chars().map(columns).sum()
+}
+
+/// A text of at most `most` columns: of a longer one the middle is left out, as keys differ at both ends.
+///
+/// # Examples
+///
+/// ```
+/// use mobula::monitor::human;
+///
+/// assert_eq!(human::shortened("('x', 0)", 8), "('x', 0)");
+/// assert_eq!(human::shortened("('random_sample', 0, 1)", 13), "('rand… 0, 1)");
+/// ```
+pub fn shortened(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let left = most.saturating_sub(1);
+    let start = fitting(text.chars(), left.div_ceil(2));
+    let end = fitting(text.chars().rev(), left - width(&start));
+    start.chars().chain(['…']).chain(end.chars().rev()).collect()
+}
+
+/// As many letters as fit into some columns.
+fn fitting(letters: impl Iterator<Item = char>, columns_left: usize) -> String {
+    let mut taken = 0;
+    let fits = |letter: &char| {
+        taken += columns(*letter);
+        taken <= columns_left
+    };
+    letters.take_while(fits).collect()
+}
+
+fn columns(letter: char) -> usize {
+    match letter {
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{1f300}'..='\u{1faff}'
+        | '\u{20000}'.. => 2,
+        _ => 1,
+    }
+}
+
 /// Digits, a space, and the unit, which may be empty.
 fn thousands(value: f64) -> String {
     let mut size = value;
@@ -169,7 +228,7 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{about, bytes, count, rate, seconds, share};
+    use super::{about, bytes, count, rate, seconds, share, shortened, width};
 
     #[test]
     fn units_change_where_three_digits_end() {
@@ -194,5 +253,13 @@ mod tests {
     fn small_and_great_counts_and_shares_are_read() {
         assert_eq!([count(0), count(1000), count(12)], ["0", "1,000", "12"]);
         assert_eq!([share(0.0), share(1.0), share(0.012_34)], ["0 %", "100 %", "1.23 %"]);
+    }
+
+    #[test]
+    fn the_middle_is_left_out_between_letters() {
+        assert_eq!(shortened("äöüäöüäöü", 4), "äö…ü");
+        assert_eq!([shortened("abc", 0), shortened("abc", 1)], ["…", "…"]);
+        assert_eq!(shortened("日本日本日本", 6), "日…本");
+        assert!((0..20).all(|most| width(&shortened("aé日本語のkey-0042", most)) <= most.max(1)));
     }
 }

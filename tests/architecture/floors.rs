@@ -24,8 +24,8 @@ const FLOORS: [(&str, usize); 19] = [
     ("monitor", FACADE),
     ("report", FACADE),
     ("command", 5),
-    ("bin", 6),
     ("dashboard", 5),
+    ("bin", 6),
 ];
 
 /// On this floor modules may name each other; on the others a neighbour is not below.

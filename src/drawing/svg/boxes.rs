@@ -3,7 +3,7 @@
 use std::fmt::{Result, Write as _};
 
 use super::style::PALETTE;
-use super::text::{Escaped, LETTER, Number, letters, sans_width, shortened};
+use super::text::{Escaped, LETTER, Number, letters, sans_width};
 use crate::drawing::color::{Color, Scale, is_light, viridis};
 use crate::drawing::diagram::{Diagram, DiagramNode, NodeKind};
 use crate::monitor::human;
@@ -53,9 +53,9 @@ pub(super) fn labels(diagram: &Diagram, color: Color) -> Vec<Label> {
         _ => 14,
     };
     let label = |node: &DiagramNode| {
-        let key = shortened(&node.label, most);
+        let key = human::shortened(&node.label, most);
         let detail = if count <= FEW { detail(node, color) } else { None };
-        let detail = detail.map(|detail| shortened(&detail, most + 6));
+        let detail = detail.map(|detail| human::shortened(&detail, most + 6));
         let small = detail.as_deref().map_or(0.0, |detail| sans_width(detail, SMALL));
         let width = (letters(&key) * LETTER).max(small) + 2.0 * PADDING;
         let height = if detail.is_some() { TWO_LINES } else { ONE_LINE };

@@ -4,7 +4,7 @@ use std::fmt::{Result, Write as _};
 
 use super::boxes::{Paint, tasks};
 use super::style::PALETTE;
-use super::text::{Escaped, Number, sans_width, shortened};
+use super::text::{Escaped, Number, sans_width};
 use crate::drawing::color::{Color, viridis};
 use crate::drawing::diagram::{Diagram, DiagramNode, NodeKind};
 use crate::monitor::human;
@@ -53,7 +53,7 @@ pub(super) fn write(
     if paint.color == Color::Prefix {
         entries.extend(prefixes(diagram));
     }
-    entries.extend(frames(diagram));
+    entries.extend(frames(diagram, paint));
     flow(svg, &entries, y, room)
 }
 
@@ -149,7 +149,7 @@ fn prefixes(diagram: &Diagram) -> Vec<Entry> {
             "<rect class=\"node p{}\" x=\"0\" y=\"-9\" width=\"12\" height=\"10\" rx=\"3\"/>",
             number % PALETTE
         ),
-        text: shortened(name, 28),
+        text: human::shortened(name, 28),
     };
     let mut entries: Vec<Entry> = named.map(entry).collect();
     let more = diagram.prefixes.len().saturating_sub(NAMED);
@@ -160,7 +160,7 @@ fn prefixes(diagram: &Diagram) -> Vec<Entry> {
 }
 
 /// Frames and shapes that are in the picture.
-fn frames(diagram: &Diagram) -> Vec<Entry> {
+fn frames(diagram: &Diagram, paint: Paint) -> Vec<Entry> {
     let any = |is: fn(&DiagramNode) -> bool| diagram.nodes.iter().any(is);
     let shape = |class: &str, round: u32| {
         format!(
@@ -173,7 +173,12 @@ fn frames(diagram: &Diagram) -> Vec<Entry> {
             shape("plain", 5)
         )
     };
+    let is_unknown = |node: &DiagramNode| {
+        node.kind != NodeKind::Data && node.cached == 0 && paint.color.value(node).is_none()
+    };
+    let has_unknown = paint.scale.is_some() && diagram.nodes.iter().any(is_unknown);
     let all = [
+        (has_unknown, shape("plain", 5), "not measured"),
         (any(|node| node.kind == NodeKind::Data), shape("plain", 0), "data"),
         (any(|node| node.wanted > 0), double(), "wanted"),
         (any(|node| node.cached > 0), shape("plain cached", 5), "answered by a callback"),

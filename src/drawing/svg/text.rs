@@ -1,6 +1,8 @@
-//! Text in a picture: escaped, shortened, measured.
+//! Text in a picture: escaped and measured.
 
 use std::fmt::{Display, Formatter, Result, Write as _};
+
+use crate::monitor::human;
 
 /// The width of a letter of the fixed-width font of keys at 11 units of height. All such fonts are about 0.6 of
 /// their height wide.
@@ -31,33 +33,15 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// A text of at most `most` letters: of a longer one the middle is left out, as keys differ at both ends.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    let count = text.chars().count();
-    if count <= most {
-        return text.to_owned();
-    }
-    let left = most.saturating_sub(1);
-    let (head, tail) = (left.div_ceil(2), left / 2);
-    let start: String = text.chars().take(head).collect();
-    let end: String = text.chars().skip(count - tail).collect();
-    format!("{start}…{end}")
-}
-
-/// How many letters wide a text is in a fixed-width font: those of East Asia take two.
+/// How many letters wide a text is in a fixed-width font.
+#[expect(clippy::cast_precision_loss, reason = "texts are short")]
 pub(super) fn letters(text: &str) -> f32 {
-    text.chars().map(|letter| if is_wide(letter) { 2.0 } else { 1.0 }).sum()
+    human::width(text) as f32
 }
 
 /// About how wide a text of this height is in the other font.
 pub(super) fn sans_width(text: &str, height: f32) -> f32 {
     letters(text) * height * SANS_LETTER
-}
-
-fn is_wide(letter: char) -> bool {
-    matches!(letter,
-        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
-        | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..)
 }
 
 /// A number of the picture, with one digit behind the point where it says something.
@@ -78,26 +62,13 @@ impl Display for Number {
 
 #[cfg(test)]
 mod tests {
-    use super::{Escaped, Number, letters, shortened};
+    use super::{Escaped, Number};
 
     #[test]
     fn text_is_escaped() {
         let text = "<a href='x'>\"&\u{1b}\n</a>";
         let escaped = "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\u{fffd} &lt;/a&gt;";
         assert_eq!(Escaped(text).to_string(), escaped);
-    }
-
-    #[test]
-    fn the_middle_is_left_out() {
-        assert_eq!(shortened("('x', 0)", 8), "('x', 0)");
-        assert_eq!(shortened("('random_sample', 0, 1)", 13), "('rand… 0, 1)");
-        assert_eq!(shortened("äöüäöüäöü", 4), "äö…ü");
-        assert_eq!(shortened("abc", 0), "…");
-    }
-
-    #[test]
-    fn east_asian_letters_are_wide() {
-        assert!((letters("ab") - 2.0).abs() < 0.01 && (letters("日本") - 4.0).abs() < 0.01);
     }
 
     #[test]
