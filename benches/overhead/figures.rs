@@ -38,6 +38,11 @@ pub(crate) fn row(measured: &Measured, outcome: &Outcome) -> Row {
     }
 }
 
+/// By sample: the microseconds that one of its tasks took.
+pub(crate) fn micros_a_task(times: &[Duration], tasks: u32) -> Vec<f64> {
+    times.iter().map(|time| micros(*time) / f64::from(tasks)).collect()
+}
+
 /// Bytes a task of the prepared graph, and of a run at its peak.
 pub(crate) fn heap(measured: &Measured, outcome: &Outcome) -> BTreeMap<&'static str, f64> {
     let Some((graph, run)) = measured.heap else {

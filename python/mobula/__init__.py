@@ -25,6 +25,7 @@ from typing import Any
 from mobula import exceptions
 from mobula._core import ActorHandle, ObjectRef, Recording, get, get_actor, is_initialized, put
 from mobula._drawing import Picture, visualize
+from mobula._progress import progress
 from mobula._remote import ActorClass, RemoteFunction, remote
 from mobula._session import IgnoredWarning, explain, init, kill, shutdown, wait
 from mobula._watching import dashboard_url, profile, read_journal
@@ -46,6 +47,7 @@ __all__ = [
     "is_initialized",
     "kill",
     "profile",
+    "progress",
     "put",
     "read_journal",
     "remote",

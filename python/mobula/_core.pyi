@@ -12,6 +12,7 @@ __all__ = [
     "Hooks",
     "ObjectRef",
     "Persisted",
+    "Progress",
     "Recorder",
     "Recording",
     "Request",
@@ -551,6 +552,17 @@ def read_journal(path: str | PathLike[str]) -> Recording:
     """Read a journal."""
 
 # watching.rs
+
+@final
+class Progress:
+    """The progress of all clusters: drawn in the terminal, or kept to be asked for."""
+
+    def __new__(cls, is_drawn: bool) -> Progress: ...
+    def html(self) -> str:
+        """The runs since then as a piece of HTML."""
+
+    def finish(self) -> None:
+        """End it, with a line that stays for each run."""
 
 @final
 class Recorder:

@@ -101,5 +101,5 @@ mod _core {
     #[pymodule_export]
     use crate::waiting::{get, get_now, put, wait};
     #[pymodule_export]
-    use crate::watching::{Recorder, snapshots};
+    use crate::watching::{Progress, Recorder, snapshots};
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mobula::monitor::{Journal, LiveRecording, Recording};
+use mobula::diagnostics::progress::html;
+use mobula::monitor::{Journal, LiveRecording, Monitor, Recording, RunSnapshot, Snapshot, Watch};
 use mobula::{Client, Error};
 use pyo3::prelude::*;
 
@@ -78,6 +79,12 @@ impl<T> PerCluster<T> {
             items.push((client.clone(), make()?));
         }
         Ok(())
+    }
+
+    /// What there is of each.
+    pub(crate) fn read<R>(&self, read: impl Fn(&T) -> R) -> Vec<R> {
+        let items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        items.iter().map(|(_, item)| read(item)).collect()
     }
 
     pub(crate) fn take(&self) -> Vec<T> {
@@ -173,6 +180,76 @@ pub(crate) struct Looking(u64);
 impl Drop for Looking {
     fn drop(&mut self) {
         leave(self.0);
+    }
+}
+
+/// The progress of all clusters: drawn in the terminal, or kept to be asked for.
+#[pyclass(module = "mobula._core", frozen)]
+pub(crate) struct Progress {
+    number: u64,
+    progresses: Arc<Progresses>,
+    /// The runs up to this number had begun before.
+    after: u64,
+}
+
+struct Progresses {
+    is_drawn: bool,
+    of_clusters: PerCluster<(Monitor, Option<Watch>)>,
+}
+
+impl Witness for Progresses {
+    fn attend(&self, client: &Client) -> Result<(), Error> {
+        self.of_clusters.add(client, || {
+            let monitor = client.monitor()?;
+            let watch = self.is_drawn.then(|| monitor.progress_blocking()).transpose()?;
+            Ok((monitor, watch))
+        })
+    }
+}
+
+#[pymethods]
+impl Progress {
+    /// Begins to draw, or only to look.
+    #[new]
+    fn new(py: Python<'_>, is_drawn: bool) -> PyResult<Self> {
+        let progresses = Arc::new(Progresses { is_drawn, of_clusters: PerCluster::default() });
+        let witness = Arc::clone(&progresses) as Arc<dyn Witness>;
+        let number = released(py, || join(&witness));
+        let number = number.map_err(|error| errors::exception(py, &error))?;
+        let after = released(py, || progresses.runs().iter().map(|run| run.id).max());
+        Ok(Self { number, progresses, after: after.unwrap_or(0) })
+    }
+
+    /// The runs since then as a piece of HTML.
+    fn html(&self, py: Python<'_>) -> String {
+        released(py, || {
+            let mut snapshot = Snapshot::default();
+            let is_new = |run: &RunSnapshot| run.id > self.after;
+            snapshot.runs.extend(self.progresses.runs().into_iter().filter(is_new));
+            snapshot.runs.sort_by_key(|run| run.id);
+            html(&snapshot)
+        })
+    }
+
+    /// Ends it, with a line that stays for each run.
+    fn finish(&self, py: Python<'_>) {
+        released(py, || {
+            leave(self.number);
+            for (_, watch) in self.progresses.of_clusters.take() {
+                if let Some(Err(error)) = watch.map(Watch::close_blocking) {
+                    log::debug!("progress ends by itself: {error}");
+                }
+            }
+        });
+    }
+}
+
+impl Progresses {
+    /// How the runs of all clusters stand; nothing of one that has ended.
+    fn runs(&self) -> Vec<RunSnapshot> {
+        let look = |(monitor, _): &(Monitor, _)| monitor.look_blocking().ok();
+        let snapshots = self.of_clusters.read(look).into_iter().flatten();
+        snapshots.flat_map(|snapshot| snapshot.runs.clone()).collect()
     }
 }
 

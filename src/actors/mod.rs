@@ -55,7 +55,7 @@ fn panic_message(panic: Box<dyn Any + Send>) -> String {
 
 /// As [`panic_message`], where nobody would take the place of what dies of a second panic: that of
 /// the payload when it is dropped.
-fn contained_panic_message(panic: Box<dyn Any + Send>) -> String {
+pub(crate) fn contained_panic_message(panic: Box<dyn Any + Send>) -> String {
     catch_unwind(AssertUnwindSafe(|| panic_message(panic))).unwrap_or_else(|second| {
         // Who knows what dropping this one would do.
         std::mem::forget(second);

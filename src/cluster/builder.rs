@@ -211,6 +211,15 @@ impl ClusterBuilder {
         self
     }
 
+    /// Shows the progress of all runs in the terminal, on the standard error output; where that is no terminal,
+    /// nothing. For a part of a program there is [`Monitor::progress`](crate::monitor::Monitor::progress).
+    #[cfg(feature = "progress")]
+    #[must_use]
+    pub fn progress(mut self, is_shown: bool) -> Self {
+        self.wishes.progress = is_shown;
+        self
+    }
+
     /// Shows those who look also state actors that the program keeps itself, beside those of
     /// [`start_state`](crate::Client::start_state): `states` answers, by actor, its name, how many messages it was
     /// sent, and whether it is there. It is asked ten times a second while somebody looks, and must not wait.

@@ -4,7 +4,7 @@
 //! bytes are added up from what workers have put down.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub(super) struct Account {
     pub(super) unseen: u64,
     /// True if somebody has listened from its beginning.
     pub(super) is_whole: bool,
-    /// The tasks that workers were in when somebody looked last.
-    running: Vec<TaskId>,
+    /// The tasks that workers were in when somebody looked last, and when each was first seen so.
+    running: BTreeMap<TaskId, Duration>,
     /// How many of its futures were being awaited then.
     awaited: u64,
     /// How many tasks had ended at which time, lately.
@@ -97,7 +97,7 @@ impl Account {
             seen: 0,
             unseen: 0,
             is_whole,
-            running: Vec::new(),
+            running: BTreeMap::new(),
             awaited: 0,
             lately: VecDeque::new(),
             graph: None,
@@ -136,7 +136,14 @@ impl Account {
     }
 
     /// These are the tasks that workers are in, and so many futures are being awaited.
-    pub(super) fn is_in(&mut self, running: Vec<TaskId>, awaited: u64) {
+    pub(super) fn is_in(
+        &mut self,
+        running: impl Iterator<Item = TaskId>,
+        awaited: u64,
+        now: Duration,
+    ) {
+        let since = |task: &TaskId| self.running.get(task).copied().unwrap_or(now);
+        let running = running.map(|task| (task, since(&task))).collect();
         (self.running, self.awaited) = (running, awaited);
     }
 
@@ -157,9 +164,7 @@ impl Account {
             }
             counts.total += 1;
         }
-        self.running.sort_unstable();
-        self.running.dedup();
-        for task in &self.running {
+        for task in self.running.keys() {
             // It may have ended since somebody looked.
             if self.over.is_none() && self.tally.standing(*task) == Standing::Open {
                 let counts = &mut self.prefixes[self.prefix_of[task.index()] as usize].counts;
@@ -222,9 +227,11 @@ impl Account {
         if over > 0.0 { (last.1.saturating_sub(before)) as f64 / over } else { 0.0 }
     }
 
-    /// How long the rest will take.
+    /// How long the rest will take: each task that has not ended as long as the others with its prefix did on
+    /// average, or as all did where none of its prefix has ended; and no less than one with its prefix that a
+    /// worker is in has taken already.
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-    fn seconds_left(&self, workers: usize) -> Option<f64> {
+    fn seconds_left(&self, now: Duration, workers: usize) -> Option<f64> {
         if self.over.is_some() {
             return Some(0.0);
         }
@@ -236,11 +243,16 @@ impl Account {
             return None;
         }
         let mean_of_all = time / timed as f64;
-        let left = self.prefixes.iter().map(|of| {
+        let mut longest = vec![0.0_f64; self.prefixes.len()];
+        for (task, since) in &self.running {
+            let taken = &mut longest[self.prefix(*task)];
+            *taken = taken.max(now.saturating_sub(*since).as_secs_f64());
+        }
+        let left = self.prefixes.iter().zip(longest).map(|(of, longest)| {
             let open = (of.counts.waiting + of.counts.running) as f64;
             let known = of.timed > 0;
             let mean = if known { of.time.as_secs_f64() / of.timed as f64 } else { mean_of_all };
-            open * mean
+            open * mean.max(longest)
         });
         Some(left.sum::<f64>() / workers.max(1) as f64)
     }
@@ -278,7 +290,7 @@ impl Account {
             prefixes: self.shown.iter().map(of_prefix).collect(),
             more_prefixes: (self.prefixes.len() - self.shown.len()) as u64,
             rate: self.rate(now),
-            seconds_left: self.seconds_left(workers),
+            seconds_left: self.seconds_left(now, workers),
             bytes: self.prefixes.iter().map(|of| of.bytes).sum(),
             task_seconds: self.prefixes.iter().map(|of| of.time.as_secs_f64()).sum(),
             hooks: self.hook_times(),
@@ -318,7 +330,7 @@ impl Account {
         });
         let mut states: Vec<u8> = states.collect();
         let failed = self.over.as_ref().and_then(|over| over.task).map(|task| (task, 4));
-        let running = self.running.iter().map(|task| (*task, 1)).filter(|_| self.over.is_none());
+        let running = self.running.keys().map(|task| (*task, 1)).filter(|_| self.over.is_none());
         for (task, state) in running.chain(failed) {
             if let Some(open) = states.get_mut(task.index()).filter(|state| **state == 0) {
                 *open = state;

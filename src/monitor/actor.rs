@@ -3,6 +3,7 @@
 //! It has an arbiter of its own, with the least urgent thread of the program: it may write files and draw on
 //! terminals, and takes no time from tasks. It decides nothing about runs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use super::snapshot::Snapshot;
 use super::sources::Sources;
 use super::system::{stand_back, unix_time};
 use crate::actors::callbacks::DoAside;
+use crate::actors::contained_panic_message;
 use crate::engine::RunId;
 
 /// How far apart looks are.
@@ -43,7 +45,7 @@ pub(super) struct MonitorActor {
     counted: (Duration, Duration),
     /// When the last update went out.
     updated: Duration,
-    /// True if something happened since, or runs go on.
+    /// True if something has happened since, or workers are in tasks.
     is_lively: bool,
 }
 
@@ -60,8 +62,11 @@ pub(super) enum Sink {
     /// Memory, which outlives the cluster.
     Recorder(Arc<Mutex<Recorder>>),
     /// Whoever wants each snapshot: something that draws.
-    Watch(Box<dyn FnMut(&Snapshot) + Send>),
+    Watch(Watcher),
 }
+
+/// Code of a user's that wants each snapshot.
+pub(super) type Watcher = Box<dyn FnMut(&Snapshot) + Send>;
 
 impl MonitorActor {
     pub(super) fn new(sources: Sources, latest: Latest) -> Self {
@@ -82,12 +87,12 @@ impl MonitorActor {
     fn look(&mut self, must_count: bool) -> Look {
         let look = self.sources.look();
         let caught = self.sources.events.stream().catch();
-        self.is_lively = !look.inside.is_empty()
+        let now = self.sources.events.now();
+        self.is_lively |= !look.inside.is_empty()
             || !look.awaited.is_empty()
             || !caught.notes.is_empty()
             || !caught.places.is_empty();
-        self.model.take_in(caught);
-        let now = self.sources.events.now();
+        self.model.take_in(caught, now);
         let (at, cost) = self.counted;
         if must_count || now.saturating_sub(at) >= cost * COUNTING_SHARE {
             #[expect(clippy::disallowed_methods, reason = "counting must not take much time")]
@@ -144,12 +149,11 @@ impl MonitorActor {
         if !is_due && !self.subscribers.iter().any(|subscriber| subscriber.missed) {
             return;
         }
-        self.updated = now;
-        for (_, sink) in &mut self.sinks {
-            if let Sink::Watch(watch) = sink {
-                watch(&snapshot);
-            }
-        }
+        (self.updated, self.is_lively) = (now, false);
+        self.sinks.retain_mut(|(_, sink)| match sink {
+            Sink::Watch(watch) => is_shown(watch, &snapshot),
+            Sink::Journal(_) | Sink::Recorder(_) => true,
+        });
         let update = Arc::new(Update { snapshot, blocks });
         for subscriber in &mut self.subscribers {
             if is_due || subscriber.missed {
@@ -182,6 +186,16 @@ impl MonitorActor {
         let records = |(_, sink): &(u64, Sink)| !matches!(sink, Sink::Watch(_));
         self.model.telling.is_wanted = self.sinks.iter().any(records);
     }
+}
+
+/// Shows a snapshot to who watches; false if that panicked, and it is shown none any more.
+fn is_shown(watch: &mut Watcher, snapshot: &Snapshot) -> bool {
+    let shown = catch_unwind(AssertUnwindSafe(|| watch(snapshot)));
+    let shown = shown.map_err(contained_panic_message);
+    if let Err(message) = &shown {
+        log::error!("who watches a cluster panicked, and is shown nothing any more: {message}");
+    }
+    shown.is_ok()
 }
 
 impl Actor for MonitorActor {
@@ -269,6 +283,7 @@ impl Handler<AddSink> for MonitorActor {
         let look = self.sources.look();
         self.model.introduce(now, &look);
         let records = self.model.telling.take();
+        let latest = Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner));
         match &mut sink {
             Sink::Journal(file) => {
                 file.write_all(&records);
@@ -279,7 +294,8 @@ impl Handler<AddSink> for MonitorActor {
                     recorder.add(record);
                 }
             }
-            Sink::Watch(_) => {}
+            // What is there now is what it compares with.
+            Sink::Watch(watch) => drop(is_shown(watch, &latest)),
         }
         self.model.telling.is_wanted = was_wanted;
         self.sinks.push((number, sink));

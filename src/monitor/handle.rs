@@ -238,7 +238,7 @@ impl Drop for Shared {
     }
 }
 
-fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
+pub(crate) fn refuse_on_arbiter(call: &'static str) -> Result<(), Error> {
     if is_arbiter_thread() { Err(Kind::Blocking { call }.into()) } else { Ok(()) }
 }
 
@@ -300,8 +300,19 @@ pub struct Watch {
 
 impl Watch {
     /// Shows the last snapshot, and ends. When this returns, nothing is shown any more.
-    pub fn close_blocking(mut self) {
-        drop(block_on(self.sink.take(), std::thread::park));
+    pub async fn close(mut self) {
+        drop(self.sink.take().await);
+    }
+
+    /// As [`close`](Self::close), and waits on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] on an arbiter, where it ends in its own time.
+    pub fn close_blocking(self) -> Result<(), Error> {
+        refuse_on_arbiter("close")?;
+        block_on(self.close(), std::thread::park);
+        Ok(())
     }
 }
 

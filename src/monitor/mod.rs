@@ -31,8 +31,8 @@ mod system;
 mod telling;
 
 pub use blocks::Block;
-pub(crate) use handle::WeakMonitor;
 pub use handle::{Journal, LiveGraph, LiveRecording, Monitor, Update, Updates, Watch};
+pub(crate) use handle::{WeakMonitor, refuse_on_arbiter};
 pub use record::{Ended, Outcome, Record};
 pub use recording::{Incident, JournalError, MemorySample, RecordedRun, Recorder, Recording, Span};
 pub use snapshot::{

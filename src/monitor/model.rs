@@ -91,7 +91,7 @@ impl Model {
     }
 
     /// Takes in what was caught.
-    pub(super) fn take_in(&mut self, caught: Caught) {
+    pub(super) fn take_in(&mut self, caught: Caught, now: Duration) {
         for note in caught.notes {
             self.hear(note);
         }
@@ -116,12 +116,13 @@ impl Model {
             }
             self.blocks.append(&mut blocks);
         }
+        self.totals.unseen_events += caught.lost_notes;
         for (run, tasks) in caught.unseen {
             self.totals.unseen += tasks;
             if let Some(account) = self.accounts.get_mut(&run) {
                 account.unseen += tasks;
             }
-            self.telling.unseen(run, tasks);
+            self.telling.unseen(now, run, tasks);
         }
     }
 
@@ -238,8 +239,9 @@ impl Model {
             let inside = look.inside.values().filter(|(run, _)| *run == id);
             let awaited = look.awaited.iter().find(|(run, _)| *run == id);
             account.is_in(
-                inside.map(|(_, task)| *task).collect(),
+                inside.map(|(_, task)| *task),
                 awaited.map_or(0, |(_, awaited)| *awaited),
+                now,
             );
             account.count(now);
         }

@@ -252,6 +252,9 @@ pub struct Totals {
     pub workers_lost: u64,
     /// Tasks whose times are not known, because more ended than could be noted. They are counted above.
     pub unseen: u64,
+    /// Failures, new attempts and moves to disk of which nothing is told, because more came than could be noted.
+    #[serde(default)]
+    pub unseen_events: u64,
 }
 
 /// A task that failed.

@@ -61,8 +61,8 @@ impl Telling {
         self.tell(|| Record::Memory { at: at.as_secs_f64(), memory });
     }
 
-    pub(super) fn unseen(&mut self, run: RunId, tasks: u64) {
-        self.tell(|| Record::Unseen { at: 0.0, run: run.0, tasks });
+    pub(super) fn unseen(&mut self, at: Duration, run: RunId, tasks: u64) {
+        self.tell(|| Record::Unseen { at: at.as_secs_f64(), run: run.0, tasks });
     }
 
     /// A run begins, or goes on when somebody begins to record.

@@ -80,6 +80,29 @@ fn a_run_is_seen_while_it_goes_on_and_when_it_is_over() {
 }
 
 #[test]
+fn the_time_left_grows_with_a_task_that_takes_long() {
+    watched(|| {
+        let cluster = cluster(1);
+        let monitor = cluster.monitor().unwrap();
+        let (gate, opener) = gate();
+        let passed = gate.clone();
+        let wait = move |x: i64| {
+            passed.pass();
+            x
+        };
+        let graph = graph! { "quick" => (inc, 0), "slow" => (wait, "quick") };
+        let run = cluster.run(Plan::new(graph, "slow").unwrap());
+        gate.arrivals(1);
+        let left = || last(&monitor.look_blocking().unwrap()).seconds_left.unwrap();
+        let first = left();
+        until(|| left() > first + 0.01);
+        opener.open();
+        run.wait().unwrap();
+        assert!(left() < f64::EPSILON);
+    });
+}
+
+#[test]
 fn whoever_comes_late_sees_the_same() {
     watched(|| {
         let cluster = cluster(1);
@@ -292,6 +315,34 @@ fn memory_and_moves_to_disk_are_seen() {
         assert!(snapshot.totals.spilled_bytes >= 3 * (8 << 20));
         cluster.gather_blocking(&refs).unwrap();
         assert!(monitor.look_blocking().unwrap().totals.restored >= 3);
+    });
+}
+
+#[test]
+fn who_watches_and_panics_is_shown_nothing_more_and_harms_nobody() {
+    watched(|| {
+        let cluster = cluster(1);
+        let monitor = cluster.monitor().unwrap();
+        let shown = Arc::new(AtomicU32::new(0));
+        let (counts, good) = (Arc::clone(&shown), Arc::new(AtomicU32::new(0)));
+        let seen = Arc::clone(&good);
+        let watching = async {
+            let bad = monitor.watch(move |_| {
+                assert!(counts.fetch_add(1, Ordering::Relaxed) == 0, "on purpose");
+            });
+            let bad = bad.await.unwrap();
+            (bad, monitor.watch(move |_| drop(seen.fetch_add(1, Ordering::Relaxed))).await.unwrap())
+        };
+        let guards = futures::executor::block_on(watching);
+        for _ in 0..3 {
+            cluster.get_blocking(graph! { "x" => (inc, 1) }, "x").unwrap();
+            monitor.look_blocking().unwrap();
+        }
+        // Once when it began, once when it panicked.
+        assert_eq!(shown.load(Ordering::Relaxed), 2);
+        assert!(good.load(Ordering::Relaxed) >= 4);
+        drop(guards);
+        assert_eq!(monitor.look_blocking().unwrap().totals.runs, 3);
     });
 }
 

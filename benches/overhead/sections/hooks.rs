@@ -15,7 +15,7 @@ use mobula::{
 };
 
 use crate::arguments::{Arguments, Extent};
-use crate::figures::{median, micros};
+use crate::figures::{median, micros_a_task};
 use crate::measure::timed;
 use crate::peers::mobula::{plan, run as run_plan, wait_for_release};
 use crate::report::{Cost, Row, Section};
@@ -185,10 +185,7 @@ fn go(
 }
 
 fn row(kind: Kind, shape: &Shape, samples: &Samples<Duration>, all: &[Samples<Duration>]) -> Row {
-    let tasks = f64::from(shape.tasks());
-    let each = |times: &[Duration]| -> Vec<f64> {
-        times.iter().map(|time| micros(*time) / tasks).collect()
-    };
+    let each = |times: &[Duration]| micros_a_task(times, shape.tasks());
     let own = each(&samples.samples);
     let none = of(all, NONE).map(each).unwrap_or_default();
     let added = median(own.iter().zip(&none).map(|(own, none)| own - none));

@@ -118,11 +118,7 @@ impl Handler<AwaitTask> for AsyncActor {
             }
             active.awaited.fetch_sub(1, Ordering::Relaxed);
             match value {
-                Ok(value) => {
-                    let seen = (ticket.task(), value.bytes() as u64);
-                    note_outside(&active.events, run, end.worker, seen, since, false);
-                    end.complete(&active, ticket, value, states);
-                }
+                Ok(value) => end.complete(&active, ticket, value, states, since),
                 Err(cause) => {
                     let seen = (ticket.task(), 0);
                     note_outside(&active.events, run, end.worker, seen, since, true);
@@ -155,10 +151,19 @@ async fn within<F: Future>(limit: Option<Duration>, future: F) -> Result<F::Outp
 }
 
 impl End {
-    fn complete(&self, active: &Arc<ActiveRun>, ticket: Ticket, value: Value, states: PreStates) {
+    fn complete(
+        &self,
+        active: &Arc<ActiveRun>,
+        ticket: Ticket,
+        value: Value,
+        states: PreStates,
+        since: Duration,
+    ) {
         if let Err(failure) = posttask(active, &ticket, &value, states) {
             return fail_by_hook(active, ticket, self.worker, failure);
         }
+        let seen = (ticket.task(), value.bytes() as u64);
+        note_outside(&active.events, active.run.id(), self.worker, seen, since, false);
         let completion = active.run.complete(self.worker, ticket, value);
         if completion.ended {
             return active.report(Report::RunEnded { run: active.run.id() });

@@ -9,7 +9,8 @@
 //! | `bars.rs` | [`ProgressBars`]: draws the lines in a terminal, in place (feature `progress`) |
 //! | `html.rs` | [`html`]: the same for notebooks |
 //!
-//! Nothing here looks at a cluster by itself: whoever has a [`Snapshot`](crate::monitor::Snapshot) hands it in.
+//! Nothing here but `shown.rs`, [`Monitor::progress`](crate::monitor::Monitor::progress), looks at a cluster: whoever
+//! has a [`Snapshot`](crate::monitor::Snapshot) hands it in.
 
 #[cfg(feature = "progress")]
 mod bars;
@@ -20,6 +21,8 @@ mod lines;
 mod row;
 #[cfg(test)]
 mod samples;
+#[cfg(feature = "progress")]
+mod shown;
 
 #[cfg(feature = "progress")]
 pub use bars::ProgressBars;
