@@ -20,6 +20,7 @@ use super::sources::Sources;
 use super::system::{stand_back, unix_time};
 use crate::actors::callbacks::DoAside;
 use crate::actors::contained_panic_message;
+use crate::actors::events::Listener;
 use crate::engine::RunId;
 
 /// How far apart looks are.
@@ -37,6 +38,8 @@ pub(super) type Latest = Arc<Mutex<Arc<Snapshot>>>;
 /// Looks at a cluster.
 pub(super) struct MonitorActor {
     sources: Sources,
+    /// What it hears with, until it ends.
+    listener: Option<Listener>,
     model: Model,
     latest: Latest,
     subscribers: Vec<Subscriber>,
@@ -70,9 +73,10 @@ pub(super) type Watcher = Box<dyn FnMut(&Snapshot) + Send>;
 
 impl MonitorActor {
     pub(super) fn new(sources: Sources, latest: Latest) -> Self {
-        sources.events.stream().listen();
+        let listener = Some(sources.events.stream().listen());
         Self {
             sources,
+            listener,
             model: Model::default(),
             latest,
             subscribers: Vec::new(),
@@ -86,13 +90,22 @@ impl MonitorActor {
     /// Looks what has happened. Counts the tasks anew if that is due, or if it must be.
     fn look(&mut self, must_count: bool) -> Look {
         let look = self.sources.look();
-        let caught = self.sources.events.stream().catch();
+        let runs = self.sources.runs();
+        let stream = self.sources.events.stream();
+        let caught = self.listener.as_ref().map(|listener| stream.catch(listener));
+        let caught = caught.unwrap_or_default();
         let now = self.sources.events.now();
         self.is_lively |= !look.inside.is_empty()
             || !look.awaited.is_empty()
             || !caught.notes.is_empty()
             || !caught.places.is_empty();
         self.model.take_in(caught, now);
+        for active in runs.iter().filter(|active| active.run.is_running()) {
+            if !self.model.knows(active.run.id()) {
+                // It began before anybody listened.
+                self.model.meet(active.began(), now);
+            }
+        }
         let (at, cost) = self.counted;
         if must_count || now.saturating_sub(at) >= cost * COUNTING_SHARE {
             #[expect(clippy::disallowed_methods, reason = "counting must not take much time")]
@@ -204,10 +217,6 @@ impl Actor for MonitorActor {
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(0); // Questions are never refused.
         stand_back();
-        let now = self.sources.events.now();
-        for active in self.sources.runs().iter().filter(|active| active.run.is_running()) {
-            self.model.meet(active.began(), now);
-        }
         context.run_interval(TICK, |monitor, _| monitor.tick());
     }
 }
@@ -216,8 +225,9 @@ impl Drop for MonitorActor {
     fn drop(&mut self) {
         // Whoever began to record hears of all until here.
         self.settle();
-        self.sources.events.stream().listen_no_more();
-        drop(self.sources.events.stream().catch());
+        if let Some(listener) = self.listener.take() {
+            self.sources.events.stream().listen_no_more(listener);
+        }
     }
 }
 

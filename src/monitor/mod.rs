@@ -10,7 +10,6 @@
 //! | `model.rs`, `accounts.rs` | what is known of a cluster, and of a run |
 //! | `sources.rs`, `system.rs` | what is looked at, and what the operating system knows |
 //! | `telling.rs`, `journal.rs`, `blocks.rs` | what happened, as records, in a file, and for live views |
-//! | `human.rs` | numbers as people read them |
 //! | `recording/` | [`Recording`]: all that happened in some time, from a live cluster or from a journal |
 //! | `human.rs` | numbers as people read them |
 //!

@@ -79,13 +79,18 @@ pub(super) struct Look {
 }
 
 impl Model {
-    /// A run that goes on, of whose beginning nobody was told.
+    pub(super) fn knows(&self, run: RunId) -> bool {
+        self.accounts.contains_key(&run)
+    }
+
+    /// A run that goes on; it may be that nobody was told of its beginning.
     pub(super) fn meet(&mut self, noted: Noted, now: Duration) {
         if let Noted::RunBegan { run, plan, tally, hooks } = noted
-            && !self.accounts.contains_key(&run)
+            && !self.knows(run)
         {
             self.totals.runs += 1;
             let account = Account::new(run, now, plan, tally, hooks, false);
+            self.telling.began(&account);
             self.accounts.insert(run, account);
         }
     }

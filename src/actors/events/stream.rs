@@ -7,8 +7,11 @@
 //!
 //! The stream is bounded: whoever finds a place full counts what it cannot put down. What is lost so are times,
 //! never counts: how many tasks have ended, and how, is read off the run itself ([`Tally`]).
+//!
+//! One listens at a time. Whoever begins to listen hears what happens from then on, and nothing more is told to
+//! the one before, who may not have stopped yet.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +27,8 @@ const MOST_NOTES: usize = 1 << 16;
 
 /// What happens, while somebody listens.
 pub(crate) struct Stream {
-    listeners: AtomicUsize,
+    /// The number of the listener, or 0. It changes while the notes are locked.
+    listener: AtomicU64,
     /// By worker's number; that of tasks that end outside of any worker among them.
     places: Box<[Mutex<Place>]>,
     notes: Mutex<Notes>,
@@ -60,10 +64,16 @@ pub(crate) struct Batch {
 
 #[derive(Debug, Default)]
 struct Notes {
-    notes: Vec<Note>,
+    kept: Vec<Note>,
     /// How many there was no room for.
     lost: u64,
+    /// How many have listened until now.
+    listeners: u64,
 }
+
+/// Who listens to a stream.
+#[derive(Debug)]
+pub(crate) struct Listener(u64);
 
 /// Something rare.
 #[derive(Debug)]
@@ -132,7 +142,7 @@ impl Stream {
     pub(super) fn new(workers: usize) -> Self {
         let places = workers + 1 + spares(workers).len();
         Self {
-            listeners: AtomicUsize::new(0),
+            listener: AtomicU64::new(0),
             places: (0..places).map(|_| Mutex::default()).collect(),
             notes: Mutex::default(),
         }
@@ -141,17 +151,31 @@ impl Stream {
     /// True while somebody listens.
     #[inline]
     pub(crate) fn is_heard(&self) -> bool {
-        self.listeners.load(Ordering::Relaxed) > 0
+        self.listener.load(Ordering::Relaxed) != 0
     }
 
-    /// Somebody begins to listen.
-    pub(crate) fn listen(&self) {
-        self.listeners.fetch_add(1, Ordering::AcqRel);
+    /// Somebody begins to listen, in place of who did before.
+    pub(crate) fn listen(&self) -> Listener {
+        let mut notes = lock(&self.notes);
+        notes.listeners += 1;
+        let listener = notes.listeners;
+        self.listener.store(listener, Ordering::Release);
+        let before = self.take(&mut notes);
+        drop(notes);
+        drop(before);
+        Listener(listener)
     }
 
     /// Somebody has listened enough.
-    pub(crate) fn listen_no_more(&self) {
-        self.listeners.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn listen_no_more(&self, Listener(listener): Listener) {
+        let mut notes = lock(&self.notes);
+        if self.listener.load(Ordering::Relaxed) != listener {
+            return;
+        }
+        self.listener.store(0, Ordering::Release);
+        let rest = self.take(&mut notes);
+        drop(notes);
+        drop(rest);
     }
 
     /// Puts down tasks that have ended in a worker, and takes them out of `seen`.
@@ -176,15 +200,25 @@ impl Stream {
         let mut notes = lock(&self.notes);
         // Those of runs are few, and without them nothing else can be told.
         let is_of_run = matches!(what, Noted::RunBegan { .. } | Noted::RunEnded { .. });
-        if notes.notes.len() < MOST_NOTES || is_of_run {
-            notes.notes.push(Note { at, what });
+        if notes.kept.len() < MOST_NOTES || is_of_run {
+            notes.kept.push(Note { at, what });
         } else {
             notes.lost += 1;
         }
     }
 
-    /// Takes what has come since the last look.
-    pub(crate) fn catch(&self) -> Caught {
+    /// Takes what has come since the last look; nothing if somebody else listens by now.
+    pub(crate) fn catch(&self, listener: &Listener) -> Caught {
+        let mut notes = lock(&self.notes);
+        if self.listener.load(Ordering::Relaxed) != listener.0 {
+            return Caught::default();
+        }
+        self.take(&mut notes)
+    }
+
+    /// Takes all that there is. While the notes are locked no run begins, so that if a task is there, the
+    /// beginning of its run is, too.
+    fn take(&self, notes: &mut Notes) -> Caught {
         let mut caught = Caught::default();
         for place in &self.places {
             let Place { batches, tasks, unseen } = std::mem::take(&mut *lock(place));
@@ -193,16 +227,15 @@ impl Stream {
                 caught.places.push((batches, tasks));
             }
         }
-        // Last, so that the beginning of a run is there if a task of it is.
-        let Notes { notes, lost } = std::mem::take(&mut *lock(&self.notes));
-        (caught.notes, caught.lost_notes) = (notes, lost);
+        caught.notes = std::mem::take(&mut notes.kept);
+        caught.lost_notes = std::mem::take(&mut notes.lost);
         caught
     }
 }
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("listeners", &self.listeners).finish_non_exhaustive()
+        f.debug_struct("Stream").field("listener", &self.listener).finish_non_exhaustive()
     }
 }
 
@@ -218,24 +251,42 @@ mod tests {
     #[test]
     fn what_was_put_down_is_caught_once() {
         let stream = Stream::new(2);
+        let listener = stream.listen();
         let mut seen = vec![(TaskId(3), 8), (TaskId(4), 16)];
         stream.put(batch(1, 2), &mut seen);
         assert!(seen.is_empty());
-        let caught = stream.catch();
+        let caught = stream.catch(&listener);
         let of_worker = (vec![batch(1, 2)], vec![(TaskId(3), 8), (TaskId(4), 16)]);
         assert_eq!(caught.places, [of_worker]);
-        assert!(stream.catch().places.is_empty());
+        assert!(stream.catch(&listener).places.is_empty());
     }
 
     #[test]
     fn what_there_is_no_room_for_is_counted() {
         let stream = Stream::new(1);
+        let listener = stream.listen();
         for _ in 0..3 {
             stream.put(batch(1, MOST_TASKS / 2), &mut vec![(TaskId(0), 0); MOST_TASKS / 2]);
         }
         stream.put(batch(2, 1), &mut vec![(TaskId(0), 0)]);
-        let caught = stream.catch();
+        let caught = stream.catch(&listener);
         assert_eq!(caught.places[0].0.len(), 2);
         assert_eq!(caught.unseen, [(RunId(1), (MOST_TASKS / 2) as u64), (RunId(2), 1)]);
+    }
+
+    #[test]
+    fn who_begins_to_listen_hears_nothing_of_before_and_who_did_before_nothing_more() {
+        let stream = Stream::new(1);
+        let first = stream.listen();
+        stream.put(batch(1, 1), &mut vec![(TaskId(0), 0)]);
+        let second = stream.listen();
+        assert!(stream.catch(&second).places.is_empty());
+        stream.put(batch(2, 1), &mut vec![(TaskId(0), 0)]);
+        assert!(stream.catch(&first).places.is_empty());
+        stream.listen_no_more(first);
+        assert!(stream.is_heard());
+        assert_eq!(stream.catch(&second).places[0].0, [batch(2, 1)]);
+        stream.listen_no_more(second);
+        assert!(!stream.is_heard());
     }
 }
