@@ -13,7 +13,7 @@ MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 .DEFAULT_GOAL := help
 # Cargo uses all cores by itself, and the tests' verdict must be the last thing on the screen.
 .NOTPARALLEL:
-.PHONY: help browser demo demo-rust demo-python test test-rust test-python test-dask test-dask-processes test-dask-versions bench bench-python bench-processes lint lint-python python-environment soak fmt fmt-check clippy doc bench-check deny advisories msrv
+.PHONY: help browser demo demo-rust demo-python test test-rust test-python test-dask test-dask-processes test-dask-versions bench bench-python bench-processes lint lint-python python-environment python-environment-dev soak fmt fmt-check clippy doc deny advisories msrv
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -30,10 +30,10 @@ demo-python: python-environment
 
 test: test-rust test-python ## Run everything that must pass.
 
-test-rust: fmt-check clippy doc bench-check ## Test the crate.
+test-rust: fmt-check clippy doc ## Test the crate.
 	$(CARGO) test $(CHECKED)
 
-test-python: python-environment browser lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
+test-python: python-environment-dev browser lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
 	$(NEWEST) -m pytest -q -c python/pyproject.toml python/tests
 	$(NEWEST) -m pytest -q -c python/pyproject.toml --doctest-modules --pyargs mobula
 	$(NEWEST) python/tools/dask_suite.py --quick
@@ -64,7 +64,7 @@ bench-processes: ## Measure worker processes beside Dask's, distributed and Ray;
 	$(ENVIRONMENT) --dask bench
 	target/python/bench/bin/python python/benches/processes.py
 
-lint: fmt-check clippy deny lint-python ## Check format, lints and the dependencies' licences and sources.
+lint: fmt-check clippy deny python-environment-dev lint-python ## Check format, lints and the dependencies' licences and sources.
 
 fmt: ## Format the code.
 	$(CARGO) fmt --all
@@ -91,11 +91,15 @@ NEWEST := target/python/newest/bin/python
 python-environment:
 	$(ENVIRONMENT)
 
+# The same with the package built as the crate's tests are: in little time, and with assertions on.
+python-environment-dev:
+	$(ENVIRONMENT) --profile dev
+
 # For the tests of pages.
 browser:
 	$(PYTHON) python/tools/browser.py
 
-lint-python: python-environment
+lint-python:
 	cd python && ../$(NEWEST) -m ruff format --check . && ../$(NEWEST) -m ruff check .
 	cd python && ../$(NEWEST) -m mypy --config-file pyproject.toml mobula
 	$(NEWEST) -m mypy.stubtest mobula._core
@@ -112,12 +116,10 @@ clippy:
 		echo "$(CARGO) clippy $(CHECKED) --all-targets -- -D warnings" && \
 		$(CARGO) clippy $(CHECKED) --all-targets -- -D warnings; \
 	else \
-		echo "skipped: clippy is not installed (rustup component add clippy)"; \
+		echo "clippy is not installed (rustup component add clippy)" && \
+		echo "$(CARGO) check $(CHECKED) --all-targets" && \
+		$(CARGO) check $(CHECKED) --all-targets; \
 	fi
-
-# Benches are linked here, not measured: measuring builds them again, optimised.
-bench-check:
-	$(CARGO) bench $(CHECKED) --no-run --profile dev
 
 deny:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \

@@ -34,6 +34,8 @@ REQUIREMENTS = {
     "middle": PACKAGE / "tests" / "versions" / "middle.txt",
     "oldest": PACKAGE / "tests" / "versions" / "oldest.txt",
 }
+#: Cargo's profiles that Mobula may be built in.
+PROFILES = ("wheel", "dev")
 #: What the wheel is made of, relative to the root.
 SOURCES = (
     "Cargo.toml",
@@ -87,7 +89,7 @@ class Environment:
 
     def install(self, wheel: Path) -> None:
         """Installs Mobula's wheel, unless that very wheel is installed."""
-        wanted = wheel.parent.name
+        wanted = f"{wheel.parent.parent.name}/{wheel.parent.name}"
         if _read(self.package_stamp) == wanted:
             return
         _say(f"installing {wheel.name} into {_short(self.directory)}")
@@ -129,11 +131,11 @@ class Environment:
             )
 
 
-def wheel() -> Path:
-    """Mobula's wheel of the present sources, built unless it is there."""
+def wheel(profile: str) -> Path:
+    """Mobula's wheel of the present sources, built in that profile of Cargo's unless it is there."""
     if not (PACKAGE / "pyproject.toml").exists():
         raise EnvironmentFailure(f"{PACKAGE} holds no package: pyproject.toml is missing")
-    directory = TARGET / "wheels" / _digest(_source_contents())
+    directory = TARGET / "wheels" / profile / _digest(_source_contents())
     built = sorted(directory.glob("*.whl"))
     if built:
         return built[0]
@@ -143,10 +145,11 @@ def wheel() -> Path:
         )
     build = Environment("build", PACKAGE / "requirements-build.txt")
     build.make()
-    _say("building Mobula's wheel")
+    _say(f"building Mobula's wheel in Cargo's profile `{profile}`")
     shutil.rmtree(directory.parent, ignore_errors=True)
-    unfinished = TARGET / "wheels" / "unfinished"
+    unfinished = TARGET / "wheels" / profile / "unfinished"
     options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(unfinished)]
+    options += ["--config-settings", f"build-args=--profile={profile}"]
     # maturin finds itself, and Cargo's settings, by the path.
     os.environ["PATH"] = os.pathsep.join([str(build.python.parent), os.environ.get("PATH", "")])
     build.pip(["wheel", *options, str(PACKAGE)], "building Mobula's wheel")
@@ -209,6 +212,13 @@ def main() -> int:
         help="which Dask to install; with `bench` the newest, and its peers",
     )
     parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=PROFILES[0],
+        help="the profile of Cargo's in which Mobula is built: `wheel` as users have it, or `dev`, "
+        "as the crate's own tests",
+    )
+    parser.add_argument(
         "--without-mobula", action="store_true", help="leave out Mobula: a Dask to compare with"
     )
     arguments = parser.parse_args()
@@ -220,7 +230,7 @@ def main() -> int:
     try:
         environment.make()
         if not arguments.without_mobula:
-            environment.install(wheel())
+            environment.install(wheel(arguments.profile))
     except EnvironmentFailure as failure:
         print(f"environment: {failure}", file=sys.stderr)
         return 1
