@@ -176,6 +176,11 @@ impl Key {
     ///
     /// [`dask.utils.key_split`]: https://github.com/dask/dask/blob/main/dask/utils.py
     pub fn prefix(&self) -> Cow<'_, str> {
+        self.name().map_or(OTHER.into(), group_of)
+    }
+
+    /// The text that the key's prefix is found in. Keys with the same one have the same prefix.
+    pub(crate) fn name(&self) -> Option<&str> {
         let mut key = self;
         while let Repr::Tuple(tuple) = &key.0
             && let Some(first) = tuple.0.first()
@@ -184,8 +189,8 @@ impl Key {
         }
         match &key.0 {
             // The number is never part of the group, so the name alone gives the same answer.
-            Repr::Str(name) | Repr::Numbered { name, .. } => group_of(name),
-            Repr::Int(_) | Repr::Tuple(_) => OTHER.into(),
+            Repr::Str(name) | Repr::Numbered { name, .. } => Some(name),
+            Repr::Int(_) | Repr::Tuple(_) => None,
         }
     }
 

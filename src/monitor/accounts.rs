@@ -48,10 +48,14 @@ pub(super) struct Account {
     running: BTreeMap<TaskId, Duration>,
     /// How many of its futures were being awaited then.
     awaited: u64,
+    /// The tasks that hooks have answered for, as far as that was told.
+    answered: Vec<u32>,
     /// How many tasks had ended at which time, lately.
     lately: VecDeque<(Duration, u64)>,
     /// The graph, once somebody wanted it.
     graph: Option<Arc<RecordedRun>>,
+    /// How it stood at its end, once that was told.
+    last: Option<RunSnapshot>,
 }
 
 /// How a run ended.
@@ -99,17 +103,36 @@ impl Account {
             is_whole,
             running: BTreeMap::new(),
             awaited: 0,
+            answered: Vec::new(),
             lately: VecDeque::new(),
             graph: None,
+            last: None,
             plan: Some(plan),
         }
     }
 
-    /// The tasks that were answered for before the run began.
-    pub(super) fn answered(&self) -> Vec<u32> {
+    /// The tasks that hooks have answered for, as of the last count that was asked for the new ones.
+    pub(super) fn answered(&self) -> &[u32] {
+        &self.answered
+    }
+
+    /// The tasks that hooks have answered for since this was asked last.
+    pub(super) fn newly_answered(&mut self) -> Vec<u32> {
+        if self.counts().cached <= self.answered.len() as u64 {
+            return Vec::new();
+        }
         let tasks = (0..).zip(self.tally.standings());
         let answered = tasks.filter(|(_, standing)| *standing == Standing::Answered);
-        answered.map(|(task, _)| task).collect()
+        let answered: Vec<u32> = answered.map(|(task, _)| task).collect();
+        // Both are in order.
+        let mut known = self.answered.iter().peekable();
+        let is_new = |task: &u32| {
+            while known.next_if(|known| *known < task).is_some() {}
+            known.peek() != Some(&task)
+        };
+        let new = answered.iter().copied().filter(is_new).collect();
+        self.answered = answered;
+        new
     }
 
     fn prefix(&self, task: TaskId) -> usize {
@@ -191,6 +214,9 @@ impl Account {
 
     /// How all of its tasks stand.
     pub(super) fn counts(&self) -> Counts {
+        if let Some(last) = &self.last {
+            return last.counts;
+        }
         let mut sum = Counts::default();
         for of in &self.prefixes {
             let counts = of.counts;
@@ -212,7 +238,7 @@ impl Account {
 
     /// True if the times of all tasks are there that have ended, or will never come.
     pub(super) fn is_complete(&self) -> bool {
-        !self.is_whole || self.seen + self.unseen >= self.counts().done
+        self.last.is_some() || !self.is_whole || self.seen + self.unseen >= self.counts().done
     }
 
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
@@ -229,7 +255,7 @@ impl Account {
 
     /// How long the rest will take: each task that has not ended as long as the others with its prefix did on
     /// average, or as all did where none of its prefix has ended; and no less than one with its prefix that a
-    /// worker is in has taken already.
+    /// worker is in has taken already. As many go on at once as do now: futures that are awaited take no worker.
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     fn seconds_left(&self, now: Duration, workers: usize) -> Option<f64> {
         if self.over.is_some() {
@@ -254,7 +280,8 @@ impl Account {
             let mean = if known { of.time.as_secs_f64() / of.timed as f64 } else { mean_of_all };
             open * mean.max(longest)
         });
-        Some(left.sum::<f64>() / workers.max(1) as f64)
+        let at_once = (self.running.len() as u64 + self.awaited).max(workers as u64).max(1);
+        Some(left.sum::<f64>() / at_once as f64)
     }
 
     pub(super) fn hook_times(&self) -> Vec<HookSnapshot> {
@@ -268,8 +295,24 @@ impl Account {
             .collect()
     }
 
+    /// The end of the run was told: keeps how it stood, and of a large run nothing else.
+    pub(super) fn close(&mut self, now: Duration, workers: usize) {
+        self.last = Some(self.snapshot(now, workers));
+        self.lately = VecDeque::new();
+        self.prefixes = Vec::new();
+        self.shown = Vec::new();
+        if self.tally.len() > SMALL_GRAPH {
+            (self.graph, self.tally) = (None, Tally::default());
+            (self.prefix_of, self.prefix_names) = (Vec::new(), Vec::new());
+            self.answered = Vec::new();
+        }
+    }
+
     /// How the run stands.
     pub(super) fn snapshot(&self, now: Duration, workers: usize) -> RunSnapshot {
+        if let Some(last) = &self.last {
+            return last.clone();
+        }
         let of_prefix = |place: &u32| {
             let (name, of) = (&self.prefix_names[*place as usize], &self.prefixes[*place as usize]);
             PrefixSnapshot {
@@ -360,12 +403,16 @@ pub(super) fn needs_of(plan: &Plan, task: TaskId) -> Vec<u32> {
 fn prefixes_of(plan: &Plan) -> (Vec<Arc<str>>, Vec<u32>) {
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut places: HashMap<Arc<str>, u32> = HashMap::new();
-    let mut last: Option<u32> = None;
+    // Tasks with one prefix mostly follow each other.
+    let mut last: Option<(Option<&str>, u32)> = None;
     let of = plan.tasks().map(|task| {
+        let name = plan.key(task).name();
+        if let Some((_, place)) = last.filter(|(last, _)| *last == name) {
+            return place;
+        }
         let prefix = plan.key(task).prefix();
-        // Tasks with one prefix mostly follow each other.
-        if let Some(last) = last.filter(|last| *names[*last as usize] == *prefix) {
-            return last;
+        if let Some((_, place)) = last.filter(|(_, last)| *names[*last as usize] == *prefix) {
+            return place;
         }
         let place = places.get(&*prefix).copied().unwrap_or_else(|| {
             let place = u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -374,7 +421,7 @@ fn prefixes_of(plan: &Plan) -> (Vec<Arc<str>>, Vec<u32>) {
             places.insert(name, place);
             place
         });
-        last = Some(place);
+        last = Some((name, place));
         place
     });
     let of = of.collect();

@@ -134,15 +134,15 @@ impl MonitorActor {
                 break;
             }
             std::thread::park_timeout(Duration::from_micros(500));
-            look = self.look(true);
+            look = self.look(false);
         }
         self.publish(&look, true);
     }
 
     fn publish(&mut self, look: &Look, all_ends: bool) {
         let now = self.sources.events.now();
-        // Those that were over at the last look have had their time.
-        self.model.tell_ends(all_ends);
+        // A run's end is told once the times of its tasks are there.
+        self.model.tell_ends(all_ends, now, look.workers);
         let is_due = self.is_lively || now.saturating_sub(self.updated) >= IDLE;
         if is_due {
             self.model.telling.memory(now, look.memory);
@@ -162,11 +162,13 @@ impl MonitorActor {
         if !is_due && !self.subscribers.iter().any(|subscriber| subscriber.missed) {
             return;
         }
-        (self.updated, self.is_lively) = (now, false);
-        self.sinks.retain_mut(|(_, sink)| match sink {
-            Sink::Watch(watch) => is_shown(watch, &snapshot),
-            Sink::Journal(_) | Sink::Recorder(_) => true,
-        });
+        if is_due {
+            (self.updated, self.is_lively) = (now, false);
+            self.sinks.retain_mut(|(_, sink)| match sink {
+                Sink::Watch(watch) => is_shown(watch, &snapshot),
+                Sink::Journal(_) | Sink::Recorder(_) => true,
+            });
+        }
         let update = Arc::new(Update { snapshot, blocks });
         for subscriber in &mut self.subscribers {
             if is_due || subscriber.missed {
@@ -339,8 +341,7 @@ impl Handler<ReadGraph> for MonitorActor {
     type Result = MessageResult<ReadGraph>;
 
     fn handle(&mut self, ReadGraph(run): ReadGraph, _: &mut Self::Context) -> Self::Result {
-        let look = self.look(true);
-        self.publish(&look, false);
+        self.look(false);
         let graph = self.model.graph(run);
         MessageResult(graph.map(|(run, states)| LiveGraph { run, states }))
     }

@@ -278,16 +278,24 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Error`] on an arbiter, where the journal ends in its own time.
-    pub fn close_blocking(mut self) -> Result<(), Error> {
+    /// [`Error`] if not all could be written, as on a full disk; and on an arbiter, where the journal ends in its
+    /// own time.
+    pub fn close_blocking(self) -> Result<(), Error> {
         refuse_on_arbiter("close")?;
-        drop(block_on(self.sink.take(), std::thread::park));
-        Ok(())
+        block_on(self.close(), std::thread::park)
     }
 
     /// As [`close_blocking`](Self::close_blocking), to be awaited.
-    pub async fn close(mut self) {
-        drop(self.sink.take().await);
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if not all could be written.
+    pub async fn close(mut self) -> Result<(), Error> {
+        match self.sink.take().await {
+            Some(Sink::Journal(file)) => file.close(),
+            // The cluster has ended, and what was not written stands in the log.
+            _ => Ok(()),
+        }
     }
 }
 

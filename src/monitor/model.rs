@@ -58,8 +58,9 @@ struct OfWorker {
     /// The task that it was in at the last look, and when it was first seen in it.
     inside: Option<((RunId, TaskId), Duration)>,
     tasks: u64,
-    /// The time that it spent in tasks, up to now and some seconds ago.
+    /// The time that it spent in tasks that have ended.
     busy: Duration,
+    /// The time that it had spent in tasks at the last looks, that of the task that it was in among it.
     lately: VecDeque<(Duration, Duration)>,
 }
 
@@ -85,11 +86,13 @@ impl Model {
 
     /// A run that goes on; it may be that nobody was told of its beginning.
     pub(super) fn meet(&mut self, noted: Noted, now: Duration) {
-        if let Noted::RunBegan { run, plan, tally, hooks } = noted
+        if let Noted::RunBegan { run, began, plan, tally, hooks } = noted
             && !self.knows(run)
         {
             self.totals.runs += 1;
-            let account = Account::new(run, now, plan, tally, hooks, false);
+            let mut account = Account::new(run, began, plan, tally, hooks, false);
+            account.count(now);
+            drop(account.newly_answered());
             self.telling.began(&account);
             self.accounts.insert(run, account);
         }
@@ -133,8 +136,10 @@ impl Model {
 
     fn hear(&mut self, Note { at, what }: Note) {
         match what {
-            Noted::RunBegan { run, plan, tally, hooks } => {
-                let account = Account::new(run, at, plan, tally, hooks, true);
+            Noted::RunBegan { run, began, plan, tally, hooks } => {
+                let mut account = Account::new(run, began, plan, tally, hooks, true);
+                account.count(at);
+                drop(account.newly_answered());
                 self.telling.began(&account);
                 if self.accounts.insert(run, account).is_none() {
                     self.totals.runs += 1;
@@ -176,6 +181,7 @@ impl Model {
         };
         account.over = Some(Over { at, status, error, task, is_told: false });
         account.count(at);
+        self.telling.answered(at, run, account.newly_answered());
         let Counts { done, cached, failed, retried, .. } = account.counts();
         self.plans_let_go.extend(account.let_plan_go());
         let totals = &mut self.totals;
@@ -249,6 +255,7 @@ impl Model {
                 now,
             );
             account.count(now);
+            self.telling.answered(now, id, account.newly_answered());
         }
     }
 
@@ -261,14 +268,20 @@ impl Model {
     }
 
     /// Tells those who record of the ends of runs: of those that are complete, or of all that are over.
-    pub(super) fn tell_ends(&mut self, all: bool) {
-        for account in self.accounts.values_mut() {
-            let is_due = all || account.is_complete();
+    pub(super) fn tell_ends(&mut self, all: bool, now: Duration, workers: usize) {
+        /// Times that have not come until then are not waited for.
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let untold =
+            |account: &&mut Account| account.over.as_ref().is_some_and(|over| !over.is_told);
+        for account in self.accounts.values_mut().filter(untold) {
+            let ended = account.over.as_ref().map_or(now, |over| over.at);
+            let is_due = all || account.is_complete() || now.saturating_sub(ended) >= PATIENCE;
             let counts = account.counts();
             let hooks = account.hook_times();
             if let Some(over) = account.over.as_mut().filter(|over| is_due && !over.is_told) {
                 over.is_told = true;
                 self.telling.run_ended(account.id, over, counts, hooks);
+                account.close(now, workers);
             }
         }
         let over = |account: &&Account| account.over.as_ref().is_some_and(|over| over.is_told);
@@ -365,7 +378,7 @@ impl Model {
                 run: inside.map(|(run, _)| run.0),
                 since: of.inside.map(|(_, since)| since.as_secs_f64()),
                 tasks: of.tasks,
-                busy: of.busy_lately(now, inside.is_some()),
+                busy: of.busy_lately(now),
                 resident: process.map(|(_, resident)| *resident),
             });
         }
@@ -374,19 +387,48 @@ impl Model {
 }
 
 impl OfWorker {
-    /// The share of the last seconds that the worker spent in tasks. One that it is in counts when it ends, but
-    /// shows in the meantime that the worker is busy.
-    fn busy_lately(&mut self, now: Duration, is_inside: bool) -> f64 {
+    /// The share of the last seconds that the worker spent in tasks.
+    fn busy_lately(&mut self, now: Duration) -> f64 {
         const OVER: Duration = Duration::from_secs(3);
-        self.lately.push_back((now, self.busy));
+        let inside = self.inside.map_or(Duration::ZERO, |(_, since)| now.saturating_sub(since));
+        let busy = self.busy + inside;
+        self.lately.push_back((now, busy));
         while self.lately.len() > 2 && now.saturating_sub(self.lately[1].0) >= OVER {
             self.lately.pop_front();
         }
-        let (from, busy) = self.lately[0];
-        let (over, busy) = (now.saturating_sub(from), self.busy.saturating_sub(busy));
-        if over.is_zero() || (is_inside && busy.is_zero()) {
-            return if is_inside { 1.0 } else { 0.0 };
+        let (from, before) = self.lately[0];
+        let (over, busy) = (now.saturating_sub(from), busy.saturating_sub(before));
+        if over.is_zero() {
+            return if self.inside.is_some() { 1.0 } else { 0.0 };
         }
         (busy.as_secs_f64() / over.as_secs_f64()).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_as_busy_as_its_time_was_in_tasks() {
+        let tenths = |tenths: u32| Duration::from_millis(100) * tenths;
+        let task = |number| (RunId(1), TaskId(number));
+        let mut of = OfWorker::default();
+        of.busy_lately(Duration::ZERO);
+        // One task of 1.6 s after the other.
+        for look in 1..=100 {
+            let number = (look - 1) / 16;
+            if (look - 1) % 16 == 0 && look > 1 {
+                of.busy += tenths(16);
+            }
+            of.inside = Some((task(number), tenths(number * 16)));
+            assert!(of.busy_lately(tenths(look)) > 0.99, "{look}");
+        }
+        // The last one ends after 100 looks, and there is no other.
+        of.busy += tenths(4);
+        of.inside = None;
+        let shares: Vec<f64> = (101..=140).map(|look| of.busy_lately(tenths(look))).collect();
+        assert!(shares.is_sorted_by(|one, next| one >= next));
+        assert!(shares[0] > 0.9 && shares[39] < 0.01, "{shares:?}");
     }
 }

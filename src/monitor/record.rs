@@ -53,7 +53,7 @@ pub enum Record {
         run: u64,
         /// How many tasks its plan has.
         tasks: u32,
-        /// How many of these were answered for, or need not run.
+        /// For how many of these hooks had answered then.
         #[serde(default)]
         spared: u32,
     },

@@ -71,7 +71,7 @@ impl Telling {
             return;
         }
         let (at, run) = (account.began.as_secs_f64(), account.id.0);
-        let cached = account.answered();
+        let cached = account.answered().to_vec();
         self.records.push(Record::Run {
             at,
             run,
@@ -83,6 +83,13 @@ impl Telling {
         }
         if !cached.is_empty() {
             self.records.push(Record::Cached { at, run, tasks: cached });
+        }
+    }
+
+    /// Hooks have answered for these tasks since the run began.
+    pub(super) fn answered(&mut self, at: Duration, run: RunId, tasks: Vec<u32>) {
+        if !tasks.is_empty() {
+            self.tell(|| Record::Cached { at: at.as_secs_f64(), run: run.0, tasks });
         }
     }
 

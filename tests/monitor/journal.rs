@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use mobula::monitor::{Ended, Record, RunStatus};
-use mobula::{Cluster, Graph, Key, graph};
+use mobula::monitor::{Ended, Record, Recording, RunStatus};
+use mobula::{CallbackBuilder, Cluster, Graph, Key, Value, graph};
 
 use crate::watchdog::watched;
 
@@ -67,7 +67,59 @@ fn every_task_of_a_run_stands_in_its_journal_once() {
 }
 
 fn bytes_of_a_number() -> u64 {
-    mobula::Value::new(1_i64).bytes() as u64
+    Value::new(1_i64).bytes() as u64
+}
+
+#[test]
+fn every_task_that_a_hook_answers_for_stands_in_the_journal_once() {
+    watched(|| {
+        const COUNT: i64 = 60;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.jsonl");
+        let cluster = Cluster::builder().workers(1).start().unwrap();
+        let monitor = cluster.monitor().unwrap();
+        let journal = monitor.journal_blocking(&path).unwrap();
+        let is_even = |key: &Key| key.to_string().ends_with(['0', '2', '4', '6', '8']);
+        let known = CallbackBuilder::new()
+            .presubmit(move |_, key, _| Ok(is_even(key).then(|| Value::new(1_i64))));
+        let mut graph = Graph::new();
+        graph.insert("x 1", (inc, 1_i64));
+        for number in (2..=COUNT).filter(|number| *number != 31) {
+            graph.insert(format!("x {number}"), (inc, format!("x {}", number - 1)));
+        }
+        // Somebody looks in the middle of it.
+        let look = move |x: i64| {
+            monitor.look_blocking().unwrap();
+            x
+        };
+        graph.insert("x 31", (look, "x 30"));
+        let wanted: Vec<Key> = (1..=COUNT).map(|n| Key::from(format!("x {n}"))).collect();
+        cluster.with_callbacks([known]).get_blocking(graph, wanted).unwrap();
+        journal.close_blocking().unwrap();
+        let recording = Recording::read_journal(&path).unwrap();
+        let run = &recording.runs[0];
+        let mut cached: Vec<String> =
+            run.cached.iter().map(|task| run.key_of(*task).into_owned()).collect();
+        cached.sort_unstable();
+        let mut even: Vec<String> = (1..=COUNT / 2).map(|n| format!("x {}", n * 2)).collect();
+        even.sort_unstable();
+        assert_eq!(cached, even);
+        assert_eq!(run.done + run.cached.len() as u64, COUNT as u64);
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_journal_that_could_not_be_written_in_full_says_so_when_it_is_closed() {
+    watched(|| {
+        let cluster = Cluster::builder().workers(1).start().unwrap();
+        let monitor = cluster.monitor().unwrap();
+        // Such a disk is always full.
+        let journal = monitor.journal_blocking("/dev/full").unwrap();
+        cluster.get_blocking(graph! { "x" => (inc, 1) }, "x").unwrap();
+        let error = journal.close_blocking().unwrap_err();
+        assert!(error.is_journal() && error.to_string().contains("/dev/full"), "{error}");
+    });
 }
 
 #[test]

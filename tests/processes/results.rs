@@ -39,6 +39,30 @@ fn without_being_placed_there_tasks_stay_in_threads() {
 }
 
 #[test]
+fn those_who_look_see_what_is_called_here_and_what_is_called_there() {
+    watched(|| {
+        let (cluster, _) = cluster(2);
+        let recording = cluster.monitor().unwrap().record_blocking().unwrap();
+        let mut graph = Graph::new();
+        for number in 0..50 {
+            task(&mut graph, &format!("there-{number}"), "sum", vec![literal(number)]);
+            // Nobody can pack a closure.
+            graph.insert(format!("here-{number}"), (|x: i64| x + 1, number));
+        }
+        let wanted: Vec<Key> = graph.keys().cloned().collect();
+        elsewhere(&cluster).get_blocking(graph, wanted).unwrap();
+        let recording = recording.finish_blocking().unwrap();
+        let run = &recording.runs[0];
+        assert_eq!((run.done, recording.unseen), (100, 0));
+        let mut seen: Vec<String> =
+            recording.spans.iter().map(|span| run.key_of(span.task).into_owned()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 100);
+    });
+}
+
+#[test]
 fn many_short_tasks_and_long_chains_come_out_right() {
     watched(|| {
         let (cluster, _) = cluster(2);

@@ -25,6 +25,9 @@ use crate::engine::{RunId, TaskId, WorkerId};
 use crate::graph::Key;
 use history::History;
 
+/// So many bytes of an error's details are kept for those who listen: a message may hold an array.
+const MOST_DETAILS: usize = 32 << 10;
+
 /// What happens in a cluster.
 #[derive(Debug)]
 pub(crate) struct Events {
@@ -86,7 +89,7 @@ impl Events {
         let at = self.now();
         let event = Event { at, key: key.clone(), run: run.map(|run| run.0), what };
         if self.stream.is_heard() {
-            let details = details();
+            let details = shortened(details(), MOST_DETAILS);
             self.stream.note(at, Noted::Event { event: event.clone(), task, details });
         }
         self.history.note(event);
@@ -102,5 +105,34 @@ impl Events {
     /// What is remembered of a key, the oldest first.
     pub(crate) fn story(&self, key: &Key) -> Vec<Event> {
         self.history.story(key)
+    }
+}
+
+/// A text of at most about so many bytes: its beginning, and how much is left out. Of a traceback the end is what
+/// matters, so that is kept, too.
+fn shortened(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let (head, tail) = (most / 2, text.len() - most / 2);
+    let head = (0..=head).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let tail = (tail..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let left_out = tail - head;
+    format!("{}\n… {left_out} bytes are left out …\n{}", &text[..head], &text[tail..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_beginning_and_end_are_kept() {
+        assert_eq!(shortened("short".to_owned(), 5), "short");
+        assert_eq!(
+            shortened("begin-middle-end".to_owned(), 8),
+            "begi\n… 8 bytes are left out …\n-end"
+        );
+        // Letters stay whole.
+        assert_eq!(shortened("äöüäöü".to_owned(), 6), "ä\n… 8 bytes are left out …\nü");
     }
 }

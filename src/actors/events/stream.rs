@@ -95,7 +95,14 @@ pub(crate) enum Noted {
         details: String,
     },
     /// A run begins.
-    RunBegan { run: RunId, plan: Arc<Plan>, tally: Tally, hooks: Option<Arc<HookTimes>> },
+    RunBegan {
+        run: RunId,
+        /// When, by the cluster's clock.
+        began: Duration,
+        plan: Arc<Plan>,
+        tally: Tally,
+        hooks: Option<Arc<HookTimes>>,
+    },
     /// A run is over.
     RunEnded { run: RunId, end: End },
     /// A worker is there.

@@ -317,6 +317,7 @@ impl SchedulerActor {
         });
         let (id, tasks, roots) = (run.id(), run.tasks(), run.roots());
         let active = Arc::new(ActiveRun {
+            began_at: self.settings.crew.events().now(),
             run,
             hooks,
             reports: scheduler.recipient(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 
@@ -18,6 +19,8 @@ use crate::value::Value;
 /// A run that workers work on.
 pub(crate) struct ActiveRun {
     pub(crate) run: Arc<Run>,
+    /// When it began, by the cluster's clock.
+    pub(crate) began_at: Duration,
     pub(crate) hooks: Option<Hooks>,
     /// Hears of ends and failures.
     pub(crate) reports: Recipient<Report>,
@@ -130,6 +133,7 @@ impl ActiveRun {
     pub(crate) fn began(&self) -> Noted {
         Noted::RunBegan {
             run: self.run.id(),
+            began: self.began_at,
             plan: Arc::clone(self.run.plan()),
             tally: self.run.tally(),
             hooks: self.hooks.as_ref().and_then(|hooks| hooks.set.times().cloned()),

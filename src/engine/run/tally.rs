@@ -58,7 +58,7 @@ fn standing(pending: &AtomicU32) -> Standing {
 }
 
 /// How the tasks of a run stand. It does not hold the run, nor any value of it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Tally {
     pending: Arc<[AtomicU32]>,
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::{Incident, MemorySample, RecordedRun, Recording, Span};
+use crate::monitor::human;
 use crate::monitor::record::{Ended, Outcome, Record};
 use crate::monitor::snapshot::RunStatus;
 
@@ -45,6 +46,8 @@ pub struct Recorder {
     recording: Recording,
     /// The place of each run in `recording.runs`, by its number.
     places: HashMap<u64, u32>,
+    /// The tasks that were seen in a worker and have not ended: run, task, worker, since when.
+    open: Vec<(u64, u32, u32, u64)>,
     /// How many incidents of each kind there were.
     incidents: Vec<(&'static str, u32)>,
     /// How many spans are kept.
@@ -72,7 +75,17 @@ impl Recorder {
     }
 
     /// What was recorded.
-    pub fn finish(self) -> Recording {
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    pub fn finish(mut self) -> Recording {
+        // Each worker's were added in order, but one worker's after the other's.
+        self.recording.spans.sort_by_key(|span| span.to);
+        let at = self.recording.ended;
+        for (run, task, worker, since) in std::mem::take(&mut self.open) {
+            let since = human::seconds(at.saturating_sub(since) as f64 / 1e9);
+            let text = format!("in worker {worker} for {since} when the recording ended");
+            let key = self.run(run, at).key_of(task).into_owned();
+            self.note(Incident { at, ..incident(0.0, "still running", key, Some(run), text) });
+        }
         self.recording
     }
 
@@ -113,10 +126,13 @@ impl Recorder {
                 let at = self.seen(nanoseconds(at));
                 self.run(run, at).cached.extend(tasks);
             }
-            Record::Started { at, worker, run, task: _ } => {
+            Record::Started { at, worker, run, task } => {
                 let at = self.seen(nanoseconds(at));
                 self.run(run, at);
                 self.worker(worker, None);
+                // A worker is in one task of a run.
+                self.open.retain(|open| (open.0, open.2) != (run, worker));
+                self.open.push((run, task, worker, at));
             }
             Record::Ended(ended) => self.ended(&ended),
             Record::Memory { at, memory } => {
@@ -125,7 +141,8 @@ impl Recorder {
             }
             Record::Unseen { at, run, tasks } => {
                 let at = self.seen(nanoseconds(at));
-                self.run(run, at).done += tasks;
+                let run = self.run(run, at);
+                run.done += if run.ended.is_none() { tasks } else { 0 };
                 self.recording.unseen += tasks;
             }
             Record::RunEnded { at, run, outcome } => self.run_ended(at, run, outcome),
@@ -145,13 +162,15 @@ impl Recorder {
                 };
                 let key = self.key(at, run, task);
                 self.note(incident(at, "given up", key, Some(run), text));
-                self.run(run, nanoseconds(at)).failed += 1;
+                let run = self.run(run, nanoseconds(at));
+                run.failed += u64::from(run.ended.is_none());
             }
             Record::Skipped { at, run, task } => {
                 let text = "because another task had failed".to_owned();
                 let key = self.key(at, run, task);
                 self.note(incident(at, "skipped", key, Some(run), text));
-                self.run(run, nanoseconds(at)).skipped += 1;
+                let run = self.run(run, nanoseconds(at));
+                run.skipped += u64::from(run.ended.is_none());
             }
             Record::Spilled { at, run, key, bytes } => {
                 self.note(incident(at, "spilled", key, run, format!("{bytes} bytes")));
@@ -211,9 +230,11 @@ impl Recorder {
         let run = &mut self.recording.runs[place as usize];
         run.began = run.began.min(from);
         let count = ended.tasks.len() as u64;
-        if !ended.failed {
+        // What comes after its end is in the run's own numbers already.
+        if !ended.failed && run.ended.is_none() {
             run.done += count;
         }
+        self.open.retain(|(run, task, ..)| *run != ended.run || !ended.tasks.contains(task));
         let room = self.limit.unwrap_or(SPANS).saturating_sub(self.recording.spans.len());
         self.recording.unseen += count.saturating_sub(room as u64);
         let part = |n: usize| {
@@ -235,6 +256,7 @@ impl Recorder {
 
     fn run_ended(&mut self, at: f64, run: u64, outcome: Outcome) {
         let at = self.seen(nanoseconds(at));
+        self.open.retain(|open| open.0 != run);
         let run = self.run(run, at);
         // A run that has ended does not go on, whatever a damaged record says.
         let goes_on = outcome.status == RunStatus::Running;

@@ -153,6 +153,52 @@ fn the_last_numbers_of_a_run_hold() {
 }
 
 #[test]
+fn what_is_told_after_the_end_of_a_run_is_in_its_numbers_already() {
+    let outcome = Outcome { status: RunStatus::Failed, done: 2, failed: 1, ..Outcome::default() };
+    let recording = recording([
+        run(1, 1.0, 6),
+        Record::RunEnded { at: 3.0, run: 1, outcome },
+        Record::Ended(ended(1, 0, 1, 4_000_000_000, &[0])),
+        Record::GivenUp { at: 3.1, run: 1, task: 1, attempts: 1 },
+        Record::Unseen { at: 3.1, run: 1, tasks: 1 },
+    ]);
+    let run = &recording.runs[0];
+    assert_eq!((run.done, run.failed, recording.spans.len()), (2, 1, 1));
+}
+
+#[test]
+fn spans_are_in_the_order_of_their_ends_whichever_worker_told_first() {
+    let recording = recording([
+        run(1, 0.0, 1),
+        Record::Ended(ended(1, 0, 30, 40, &[0])),
+        Record::Ended(Ended { failed: true, ..ended(1, 1, 10, 20, &[0]) }),
+    ]);
+    let ends: Vec<_> = recording.spans.iter().map(|span| (span.to, span.failed)).collect();
+    assert_eq!(ends, [(20, true), (40, false)]);
+}
+
+#[test]
+fn the_tasks_that_workers_were_in_at_the_end_are_told() {
+    let started = |task, worker| Record::Started { at: 2.0, run: 1, task, worker };
+    let recording = recording([
+        run(1, 1.0, 3),
+        keys(1, 0, &["a", "b", "c"], &[&[], &[], &[]]),
+        started(0, 0),
+        Record::Ended(ended(1, 0, 2_000_000_000, 2_500_000_000, &[0])),
+        started(1, 0),
+        started(2, 1),
+        Record::Memory { at: 4.0, memory: MemorySnapshot::default() },
+    ]);
+    let told = recording.incidents.iter().map(|told| (told.kind, &*told.about, &*told.text));
+    let told: Vec<_> = told.collect();
+    let text = [
+        "in worker 0 for 2 s when the recording ended",
+        "in worker 1 for 2 s when the recording ended",
+    ];
+    assert_eq!(told, [("still running", "b", text[0]), ("still running", "c", text[1])]);
+}
+
+#[test]
 fn too_many_incidents_of_a_kind_are_counted() {
     let skipped = (0..100_010).map(|task| Record::Skipped { at: 1.0, run: 1, task });
     let last = Record::Trouble { at: 2.0, run: None, key: "k".to_owned(), what: "lost".to_owned() };

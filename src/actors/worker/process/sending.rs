@@ -490,7 +490,11 @@ impl WorkerThread {
         }
         self.crew.surroundings().work(&mut || {
             let Some((ticket, states)) = task.take() else { return };
-            match self.call_and_post(&active, ticket, states) {
+            let around = self.begin_notes(self.now());
+            let step = self.call_and_post(&active, ticket, states);
+            // First, so that whoever waits for the run finds it noted.
+            self.end_notes(&active.run, around);
+            match step {
                 Step::Completed(completion) => self.completed(&active, completion),
                 Step::Left | Step::Overdue => {}
             }
