@@ -30,8 +30,9 @@ demo-python: python-environment
 
 test: test-rust test-python ## Run everything that must pass.
 
+# The Python package's own crate is tested from Python.
 test-rust: fmt-check clippy doc ## Test the crate.
-	$(CARGO) test $(CHECKED)
+	$(CARGO) test $(LOCKED) --all-features
 
 test-python: python-environment-dev browser lint-python ## Test the Python package, then the scheduler by Dask's own tests of schedulers.
 	$(NEWEST) -m pytest -q -c python/pyproject.toml python/tests
