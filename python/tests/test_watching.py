@@ -35,6 +35,28 @@ def snapshot():
     return json.loads(text)
 
 
+class Timer(mobula.dask.Callback):
+    def _task_start(self, key, refs):
+        return None
+
+
+class Printer(mobula.dask.Callback):
+    def _task_end(self, key, result, state):
+        pass
+
+
+def test_callbacks_are_timed_together_under_their_names(tmp_path):
+    mobula.init(journal=tmp_path / "journal.jsonl")
+    with Timer(), Printer():
+        mobula.dask.get(GRAPH, "y")
+    mobula.shutdown()
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
+    (ended,) = [record for record in map(json.loads, lines) if record["t"] == "run_ended"]
+    (hooks,) = ended["hooks"]
+    assert hooks["callback"] == "Timer, Printer"
+    assert hooks["calls"] >= 2 * len(GRAPH)
+
+
 def test_a_profile_has_every_task_of_every_cluster(tmp_path):
     mobula.dask.get(GRAPH, "y")
     with mobula.profile(tmp_path / "report.html", trace=tmp_path / "trace.json") as profile:

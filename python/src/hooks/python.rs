@@ -16,6 +16,8 @@ use crate::run::Planned;
 
 /// The hooks of one run, in order of the registration of their callbacks.
 pub(crate) struct PythonHooks {
+    /// The names of the callbacks: they are timed together.
+    pub(super) name: String,
     pub(super) plan: Arc<Plan>,
     /// By node index: the key as Python has it.
     pub(super) keys: Held<PyList>,
@@ -78,7 +80,10 @@ impl PythonHooks {
         let retry = all("retry", |table| table.retry.as_ref());
         let counted = if retry.is_empty() { 0 } else { planned.plan.len() };
         let keys = PyList::new(py, planned.keys.iter().map(|key| key.bind(py)))?;
+        let watched = hooks.watch.as_ref().map(|_| "Dask's own callbacks");
+        let names = hooks.callbacks.iter().map(|table| table.name.as_str()).chain(watched);
         let this = Self {
+            name: names.collect::<Vec<_>>().join(", "),
             plan: Arc::clone(&planned.plan),
             keys: Held::new(keys.unbind()),
             graph: Held::new(graph.clone().unbind()),

@@ -182,8 +182,8 @@ fn attached<R>(body: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R, BoxErr
 }
 
 impl Callback for PythonHooks {
-    fn name(&self) -> &'static str {
-        "mobula.dask.Callback"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn presubmit(
