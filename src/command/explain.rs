@@ -4,7 +4,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use serde::Deserialize;
 
 use super::page::{Page, VARIABLE};
-use super::{Failed, Terminal, say, unparsed, wrong};
+use super::{Failed, Terminal, harmless, say, unparsed, wrong};
 
 const HELP: &str = "\
 Tell what a task is doing, why it does not get on, and what happened to it lately.
@@ -45,12 +45,12 @@ pub(super) fn run(parser: &mut Parser, terminal: &mut Terminal<'_>) -> Result<()
         return Err(Failed::Usage(what, HELP));
     };
     let told: Told = Page::at(&url)?.get("/api/explain", Some(("key", &key)))?;
-    let mut text = told.explanation;
+    let mut text = harmless(&told.explanation);
     text.push('\n');
     if !told.story.is_empty() {
         text += "\nWhat happened to it:\n";
         for line in &told.story {
-            text.extend(["  ", line, "\n"]);
+            text.extend(["  ", &harmless(line), "\n"]);
         }
     }
     say(terminal, &text)

@@ -1,17 +1,24 @@
 //! What `mobula top` shows at one moment, as text.
 
+use crate::diagnostics::progress::{Line, Tone};
 use crate::monitor::{Counts, RunSnapshot, RunStatus, Snapshot, human};
 
 /// So many key prefixes of a run have a line.
 const MOST_PREFIXES: usize = 8;
 
-/// The state of a cluster in lines of at most `width` letters, at most `height` of them.
+/// So many errors have a line.
+const MOST_ERRORS: usize = 3;
+
+/// The state of a cluster in lines of at most `width` columns, fewer than `height` of them. Whatever stands in a key
+/// or an error, it stays on its line.
 pub(super) fn frame(snapshot: &Snapshot, width: usize, height: usize) -> String {
+    let errors = errors(snapshot);
+    let room = height.saturating_sub(1 + errors.len()).max(1);
     let mut lines = head(snapshot);
     for run in snapshot.runs.iter().rev() {
         lines.push(String::new());
         lines.extend(run_lines(run, width));
-        if lines.len() > height / 2 {
+        if lines.len() > room / 2 {
             break;
         }
     }
@@ -27,16 +34,29 @@ pub(super) fn frame(snapshot: &Snapshot, width: usize, height: usize) -> String 
             resident.unwrap_or_default(),
         ));
     }
-    for error in snapshot.errors.iter().rev().take(3) {
-        let kind = if error.is_final { "failed" } else { "failed, is tried again" };
-        lines.push(format!("{} {kind}: {}", error.key, error.error));
+    if lines.len() > room {
+        let more = lines.len() - room + 1;
+        lines.truncate(room - 1);
+        lines.push(format!("… and {more} more lines"));
     }
-    let last = height.saturating_sub(1);
-    lines.truncate(last.max(1));
-    let fit = |line: &String| -> String { line.chars().take(width).collect() };
+    lines.extend(errors);
+    lines.truncate(height.saturating_sub(1).max(1));
+    let fit = |line: &String| Line::new(line, Tone::Plain).cut(width).to_string();
     let mut text = lines.iter().map(fit).collect::<Vec<_>>().join("\n");
     text.push('\n');
     text
+}
+
+/// The last errors, the first line of each.
+fn errors(snapshot: &Snapshot) -> Vec<String> {
+    let errors = snapshot.errors.iter().rev().take(MOST_ERRORS);
+    errors
+        .map(|error| {
+            let kind = if error.is_final { "failed" } else { "failed, is tried again" };
+            let first = error.error.lines().next().unwrap_or_default();
+            format!("{} {kind}: {first}", error.key)
+        })
+        .collect()
 }
 
 fn head(snapshot: &Snapshot) -> Vec<String> {
@@ -76,7 +96,8 @@ fn run_lines(run: &RunSnapshot, width: usize) -> Vec<String> {
     };
     let name = format!("run {}", run.id);
     let mut lines = vec![format!("{}  {status}", line(&name, &run.counts, width))];
-    lines.extend(run.error.clone());
+    let error = run.error.as_deref().and_then(|error| error.lines().next());
+    lines.extend(error.map(ToOwned::to_owned));
     if run.prefixes.len() > 1 {
         for prefix in run.prefixes.iter().take(MOST_PREFIXES) {
             lines.push(format!("  {}", line(&prefix.name, &prefix.counts, width)));
@@ -122,7 +143,7 @@ fn line(name: &str, counts: &Counts, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::{PrefixSnapshot, WorkerSnapshot};
+    use crate::monitor::{ErrorSnapshot, PrefixSnapshot, WorkerSnapshot};
 
     fn snapshot() -> Snapshot {
         let counts =
@@ -156,6 +177,31 @@ mod tests {
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\nin\n{text}");
         }
+    }
+
+    #[test]
+    fn what_stands_in_keys_and_errors_stays_on_its_line() {
+        let mut hostile = snapshot();
+        let evil = "\u{1b}[2J\u{1b}]0;title\u{7}\nline\r漢字漢字漢字漢字漢字漢字";
+        hostile.runs[0].prefixes[0].name = evil.to_owned();
+        hostile.runs[0].error = Some(evil.to_owned());
+        hostile.workers = (0..100)
+            .map(|id| WorkerSnapshot { id, task: Some(evil.to_owned()), ..Default::default() })
+            .collect();
+        hostile.errors = vec![ErrorSnapshot {
+            key: evil.to_owned(),
+            error: "the first line\nthe second".to_owned(),
+            ..Default::default()
+        }];
+        for (width, height) in [(30, 12), (60, 24)] {
+            let text = frame(&hostile, width, height);
+            assert_eq!(text.lines().count(), height - 1, "{text}");
+            assert!(text.lines().all(|line| human::width(line) <= width), "{text}");
+            assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{text:?}");
+            assert!(text.lines().any(|line| line.starts_with("… and")), "{text}");
+        }
+        let wide = frame(&hostile, 200, 24);
+        assert!(wide.lines().last().unwrap().ends_with("failed, is tried again: the first line"));
     }
 
     #[test]

@@ -114,6 +114,13 @@ fn say(terminal: &mut Terminal<'_>, text: &str) -> Result<(), Failed> {
     }
 }
 
+/// A text in which nothing moves the cursor or changes colours, but for the ends of its lines.
+fn harmless(text: &str) -> String {
+    let harmless =
+        |letter: char| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter };
+    text.chars().map(harmless).collect()
+}
+
 /// What is wrong with an argument.
 fn wrong(argument: &Arg<'_>, help: &'static str) -> Failed {
     let what = match argument {

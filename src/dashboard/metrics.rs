@@ -1,5 +1,6 @@
 //! Numbers for Prometheus, in its text format, version 0.0.4.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::monitor::{Counts, RunStatus, Snapshot, WorkerState};
@@ -86,15 +87,11 @@ fn tasks(page: &mut Page, snapshot: &Snapshot) {
     page.single("mobula_tasks_unseen_total", "counter", help, totals.unseen);
     page.family("mobula_tasks", "gauge", "Tasks of the runs that go on, by key prefix and state.");
     let going_on = snapshot.runs.iter().filter(|run| run.status == RunStatus::Running);
-    let mut by_prefix: std::collections::BTreeMap<&str, Counts> = std::collections::BTreeMap::new();
-    for prefix in going_on.flat_map(|run| &run.prefixes) {
-        let sum = by_prefix.entry(&prefix.name).or_default();
-        sum.waiting += prefix.counts.waiting;
-        sum.running += prefix.counts.running;
-        sum.done += prefix.counts.done;
-        sum.cached += prefix.counts.cached;
-        sum.failed += prefix.counts.failed;
-        sum.skipped += prefix.counts.skipped;
+    let mut by_prefix: BTreeMap<String, Counts> = BTreeMap::new();
+    for run in going_on {
+        for prefix in run.prefixes.iter().cloned().chain(run.other_prefixes()) {
+            *by_prefix.entry(prefix.name).or_default() += prefix.counts;
+        }
     }
     for (prefix, counts) in by_prefix {
         for (state, tasks) in [
@@ -105,7 +102,7 @@ fn tasks(page: &mut Page, snapshot: &Snapshot) {
             ("failed", counts.failed),
             ("skipped", counts.skipped),
         ] {
-            page.sample("mobula_tasks", &[("prefix", prefix), ("state", state)], tasks);
+            page.sample("mobula_tasks", &[("prefix", &*prefix), ("state", state)], tasks);
         }
     }
 }
@@ -160,7 +157,7 @@ fn workers(page: &mut Page, snapshot: &Snapshot) {
 
 fn states(page: &mut Page, snapshot: &Snapshot) {
     page.family("mobula_state_messages_total", "counter", "Messages to state actors, by type.");
-    let mut by_name: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let mut by_name: BTreeMap<&str, u64> = BTreeMap::new();
     for state in &snapshot.states {
         *by_name.entry(&state.name).or_default() += state.messages;
     }

@@ -219,15 +219,7 @@ impl Account {
         }
         let mut sum = Counts::default();
         for of in &self.prefixes {
-            let counts = of.counts;
-            sum.total += counts.total;
-            sum.done += counts.done;
-            sum.cached += counts.cached;
-            sum.failed += counts.failed;
-            sum.skipped += counts.skipped;
-            sum.running += counts.running;
-            sum.waiting += counts.waiting;
-            sum.retried += counts.retried;
+            sum += of.counts;
         }
         // Which tasks these are, nobody knows.
         let awaited = if self.over.is_none() { self.awaited.min(sum.waiting) } else { 0 };

@@ -3,6 +3,8 @@
 //!
 //! Times are seconds since the start of the cluster, sizes are bytes.
 
+use std::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 /// Of so many key prefixes a [`RunSnapshot`] tells. There are graphs in which each key has one of its own, and
@@ -68,6 +70,51 @@ impl Counts {
     #[expect(clippy::cast_precision_loss, reason = "for a bar")]
     pub fn share(&self) -> f64 {
         if self.total == 0 { 1.0 } else { self.ended() as f64 / self.total as f64 }
+    }
+
+    /// Each number made of that one here and that one there.
+    fn with(self, other: Self, make: fn(u64, u64) -> u64) -> Self {
+        Self {
+            total: make(self.total, other.total),
+            done: make(self.done, other.done),
+            cached: make(self.cached, other.cached),
+            failed: make(self.failed, other.failed),
+            skipped: make(self.skipped, other.skipped),
+            running: make(self.running, other.running),
+            waiting: make(self.waiting, other.waiting),
+            retried: make(self.retried, other.retried),
+        }
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        *self = self.with(other, u64::saturating_add);
+    }
+}
+
+impl RunSnapshot {
+    /// All key prefixes that [`prefixes`](Self::prefixes) does not tell of, as one with the name `(other)`; none
+    /// if it tells of all.
+    pub fn other_prefixes(&self) -> Option<PrefixSnapshot> {
+        if self.more_prefixes == 0 {
+            return None;
+        }
+        let mut told = Counts::default();
+        let (mut seconds, mut bytes) = (0.0, 0);
+        for prefix in &self.prefixes {
+            told += prefix.counts;
+            seconds += prefix.task_seconds;
+            bytes += prefix.bytes;
+        }
+        Some(PrefixSnapshot {
+            name: "(other)".to_owned(),
+            // No prefix has it.
+            place: u32::MAX,
+            counts: self.counts.with(told, u64::saturating_sub),
+            task_seconds: (self.task_seconds - seconds).max(0.0),
+            bytes: self.bytes.saturating_sub(bytes),
+        })
     }
 }
 

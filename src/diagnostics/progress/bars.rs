@@ -3,7 +3,7 @@
 //! The lines come from `lines.rs`; what is left to do here is the terminal's: indicatif moves the cursor, clears
 //! what was drawn, and draws nothing where there is no terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 
 use console::Term;
@@ -46,6 +46,9 @@ pub struct ProgressBars {
     drawn: Option<ProgressBar>,
     /// The runs that were seen and have not ended, as they were last.
     running: BTreeMap<u64, RunSnapshot>,
+    /// Of the runs that are still known, those that need not be told at the end: they were told, or had ended
+    /// before the first update.
+    settled: BTreeSet<u64>,
     /// What had happened before the first update.
     before: Option<Totals>,
     /// How many runs have a line that stays, and how many of these failed.
@@ -94,6 +97,7 @@ impl ProgressBars {
             screen,
             drawn: None,
             running: BTreeMap::new(),
+            settled: BTreeSet::new(),
             before: None,
             told: (0, 0),
             last: (None, Totals::default()),
@@ -109,12 +113,16 @@ impl ProgressBars {
                 self.running.insert(run.id, run.clone());
             } else if self.running.remove(&run.id).is_some() {
                 self.keep(&ending(run, room.width));
+                self.settled.insert(run.id);
                 self.told.0 += 1;
                 self.told.1 += u64::from(run.status == RunStatus::Failed);
-            } else if self.before.is_some() {
+            } else if self.before.is_none() {
+                self.settled.insert(run.id);
+            } else if !self.settled.contains(&run.id) {
                 self.last.0 = Some(run.clone());
             }
         }
+        self.settled.retain(|id| snapshot.runs.iter().any(|run| run.id == *id));
         self.before.get_or_insert(snapshot.totals);
         self.last.1 = snapshot.totals;
         // A run that is not told of any more has ended long ago.
@@ -299,11 +307,28 @@ mod tests {
             (17, 3, "12 short runs ended, 2 of them failed"),
         ] {
             let (term, mut bars) = pretended();
-            bars.update(&short(7, 1));
+            bars.update(&Snapshot { runs: Vec::new(), ..short(7, 1) });
             bars.update(&short(done, failed));
             bars.finish();
             assert_eq!(term.contents(), told);
         }
+    }
+
+    #[test]
+    fn a_run_that_was_told_is_not_told_again_for_one_that_was_not_seen() {
+        let (term, mut bars) = pretended();
+        let done = |id| RunSnapshot { id, status: RunStatus::Done, ended: Some(12.0), ..run() };
+        let totals = |runs_done| Totals { runs_done, ..Totals::default() };
+        bars.update(&Snapshot { runs: vec![], totals: totals(0), ..snapshot() });
+        // The first one ends unseen, the second one is seen.
+        let seen = RunSnapshot { id: 2, ..run() };
+        bars.update(&Snapshot { runs: vec![done(1), seen], totals: totals(1), ..snapshot() });
+        let both = Snapshot { runs: vec![done(1), done(2)], totals: totals(2), ..snapshot() };
+        bars.update(&both);
+        bars.update(&both);
+        bars.finish();
+        let told: Vec<String> = term.contents().lines().map(|line| line[..6].to_owned()).collect();
+        assert_eq!(told, ["run 2 ", "run 1 "]);
     }
 
     #[test]

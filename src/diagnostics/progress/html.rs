@@ -78,9 +78,9 @@ fn write_run(html: &mut String, run: &RunSnapshot, now: f64) {
         let notes = self::notes(&prefix.counts, prefix.bytes).join(" · ");
         bar(html, &prefix.name, "padding-left:1em", &prefix.counts, &notes);
     }
-    let more = run.prefixes.len().saturating_sub(PREFIXES);
+    let more = run.prefixes.len().saturating_sub(PREFIXES) as u64 + run.more_prefixes;
     if more > 0 {
-        note(html, &format!("and {} more key prefixes", human::count(more as u64)));
+        note(html, &format!("and {} more key prefixes", human::count(more)));
     }
 }
 

@@ -77,11 +77,8 @@ pub(super) fn run_row(run: &RunSnapshot, now: f64) -> Row {
 
 /// The rows of the key prefixes of a run, in so many lines.
 fn prefix_rows(run: &RunSnapshot, room: usize) -> Vec<Row> {
-    let shown = run.prefixes.len().min(if run.prefixes.len() > room {
-        room.saturating_sub(1)
-    } else {
-        room
-    });
+    let is_all = run.prefixes.len() <= room && run.more_prefixes == 0;
+    let shown = if is_all { room } else { room.saturating_sub(1) }.min(run.prefixes.len());
     let mut by_activity: Vec<usize> = (0..run.prefixes.len()).collect();
     by_activity.sort_by_key(|prefix| activity(&run.prefixes[*prefix].counts));
     let (first, rest) = by_activity.split_at(shown);
@@ -89,7 +86,7 @@ fn prefix_rows(run: &RunSnapshot, room: usize) -> Vec<Row> {
     first.sort_unstable();
     let mut rows: Vec<Row> =
         first.iter().map(|prefix| prefix_row(&run.prefixes[*prefix])).collect();
-    if !rest.is_empty() && room > 0 {
+    if !is_all && room > 0 {
         rows.push(summed(run, rest));
     }
     rows
@@ -127,21 +124,15 @@ fn summed(run: &RunSnapshot, prefixes: &[usize]) -> Row {
     for prefix in prefixes.iter().map(|prefix| &run.prefixes[*prefix]) {
         sum.bytes += prefix.bytes;
         sum.task_seconds += prefix.task_seconds;
-        add(&mut sum.counts, &prefix.counts);
+        sum.counts += prefix.counts;
     }
-    sum.name = format!("{} more", human::count(prefixes.len() as u64));
+    if let Some(other) = run.other_prefixes() {
+        sum.bytes += other.bytes;
+        sum.task_seconds += other.task_seconds;
+        sum.counts += other.counts;
+    }
+    sum.name = format!("{} more", human::count(prefixes.len() as u64 + run.more_prefixes));
     Row { tone: Tone::Soft, ..prefix_row(&sum) }
-}
-
-fn add(sum: &mut Counts, counts: &Counts) {
-    sum.total += counts.total;
-    sum.done += counts.done;
-    sum.cached += counts.cached;
-    sum.failed += counts.failed;
-    sum.skipped += counts.skipped;
-    sum.running += counts.running;
-    sum.waiting += counts.waiting;
-    sum.retried += counts.retried;
 }
 
 fn trouble(counts: &Counts) -> impl Iterator<Item = Note> + use<> {
@@ -209,6 +200,18 @@ mod tests {
     /// What stands in front of the bars.
     fn names(texts: &[String]) -> Vec<&str> {
         texts.iter().filter_map(|text| text.split(['█', '░']).next()).map(str::trim).collect()
+    }
+
+    #[test]
+    fn prefixes_that_are_not_told_of_count_too() {
+        let mut run = RunSnapshot { more_prefixes: 998, ..run() };
+        // Of the run's tasks, half have such a prefix.
+        let told = run.counts;
+        run.counts += told;
+        run.prefixes = vec![prefix("load", told)];
+        let texts = texts(&Snapshot { runs: vec![run], ..snapshot() }, 100, 8);
+        assert_eq!(texts.len(), 3, "{texts:#?}");
+        assert!(texts[2].contains("998 more") && texts[2].contains("1,250/2,001"), "{texts:#?}");
     }
 
     #[test]
