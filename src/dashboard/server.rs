@@ -9,12 +9,13 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
+use futures::StreamExt;
 
 use super::answers::{Answers, answer};
 use super::events::Readers;
 use super::gate::Gate;
 use crate::client::Client;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Updates};
 
 /// So many ports are tried, from the one that was asked for on.
 const TRIES: u16 = 64;
@@ -65,6 +66,9 @@ pub struct DashboardError(String);
 ///
 /// ```
 /// use mobula::Cluster;
+/// When the cluster ends, pages that are open are told, and keep their last numbers; then nobody listens any more:
+/// the port is free, and whoever asks for `/health` or `/metrics` sees that nobody is there.
+///
 /// use mobula::dashboard::{Dashboard, DashboardSettings};
 ///
 /// let cluster = Cluster::builder().workers(1).start()?;
@@ -170,9 +174,20 @@ async fn serve(
         .client_request_timeout(Duration::from_secs(10))
         .listen(listener)?
         .run();
+    let updates = data.monitor.updates();
     // Whoever starts it waits for this.
     started.send(server.handle()).ok();
-    server.await
+    let ended = actix_rt::spawn(stop_with_cluster(updates, server.handle()));
+    let outcome = server.await;
+    ended.abort();
+    outcome
+}
+
+/// Ends the server when the cluster has ended. Open pages hear of it as this does, and are waited for.
+async fn stop_with_cluster(updates: Updates, server: ServerHandle) {
+    updates.for_each(|_| std::future::ready(())).await;
+    let is_graceful = true;
+    server.stop(is_graceful).await;
 }
 
 /// Listens on the port, or on the next one that is free.

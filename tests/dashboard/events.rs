@@ -1,5 +1,7 @@
 //! The stream of what happens.
 
+use std::net::TcpStream;
+
 use mobula::monitor::{RunStatus, Snapshot};
 use mobula::{Graph, Key, Plan, graph};
 use serde_json::Value;
@@ -127,10 +129,12 @@ fn who_does_not_read_holds_nobody_up_and_hears_of_the_end() {
 fn the_end_of_the_cluster_is_told() {
     watched(|| {
         let shown = shown();
-        let mut events = shown.events();
+        let (mut events, address) = (shown.events(), shown.address());
         assert_eq!(events.next().unwrap().0, "snapshot");
         shown.cluster.shutdown_blocking().unwrap();
         assert!(events.any(|(name, _)| name == "end"));
+        // Nobody is left who would tell old numbers, though the dashboard is held.
+        until(|| TcpStream::connect(address).is_err());
         drop(shown.dashboard);
     });
 }
