@@ -100,7 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         }
     };
     // Whoever does not read errors does not miss this one.
-    terminal.err.write_all(told.as_bytes()).ok();
+    terminal.err.write_all(harmless(&told).as_bytes()).ok();
     code
 }
 
@@ -112,6 +112,12 @@ fn say(terminal: &mut Terminal<'_>, text: &str) -> Result<(), Failed> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failed::Reason(format!("cannot write: {error}"))),
     }
+}
+
+/// Text that cannot move the cursor: keys, errors and answers may hold anything.
+fn harmless(text: &str) -> String {
+    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    text.replace(is_harmful, "\u{fffd}")
 }
 
 /// What is wrong with an argument.
@@ -172,6 +178,7 @@ mod tests {
                 "mobula top: --interval must be a number of seconds",
             ),
             (&["explain"], "mobula explain: name the key\n"),
+            (&["\x1b[2J"], "mobula \u{fffd}[2J: there is no command `\u{fffd}[2J`\n"),
         ] {
             let (code, out, err) = told(arguments);
             assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
