@@ -3,7 +3,7 @@
 //! The lines come from `lines.rs`; what is left to do here is the terminal's: indicatif moves the cursor, clears
 //! what was drawn, and draws nothing where there is no terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 
 use console::Term;
@@ -46,6 +46,9 @@ pub struct ProgressBars {
     drawn: Option<ProgressBar>,
     /// The runs that were seen and have not ended, as they were last.
     running: BTreeMap<u64, RunSnapshot>,
+    /// Of the runs that the last snapshot had, those that were told or had ended before the first update: they are
+    /// still there, and none of them has ended unseen.
+    known: BTreeSet<u64>,
     /// What had happened before the first update.
     before: Option<Totals>,
     /// How many runs have a line that stays, and how many of these failed.
@@ -94,6 +97,7 @@ impl ProgressBars {
             screen,
             drawn: None,
             running: BTreeMap::new(),
+            known: BTreeSet::new(),
             before: None,
             told: (0, 0),
             last: (None, Totals::default()),
@@ -111,14 +115,19 @@ impl ProgressBars {
                 self.keep(&ending(run, room.width));
                 self.told.0 += 1;
                 self.told.1 += u64::from(run.status == RunStatus::Failed);
-            } else if self.before.is_some() {
+                self.known.insert(run.id);
+            } else if self.before.is_none() {
+                self.known.insert(run.id);
+            } else if !self.known.contains(&run.id) {
                 self.last.0 = Some(run.clone());
             }
         }
         self.before.get_or_insert(snapshot.totals);
         self.last.1 = snapshot.totals;
         // A run that is not told of any more has ended long ago.
-        self.running.retain(|id, _| snapshot.runs.iter().any(|run| run.id == *id));
+        let is_there = |id: &u64| snapshot.runs.iter().any(|run| run.id == *id);
+        self.running.retain(|id, _| is_there(id));
+        self.known.retain(is_there);
         if let Terminal::Dumb { .. } = self.terminal {
             return;
         }
@@ -164,8 +173,9 @@ impl ProgressBars {
             (0, _) => None,
             (1, Some(run)) => Some(ending(run, room.width)),
             _ => {
-                let mut line =
-                    Line::new(format!("{} short runs ended", human::count(count)), Tone::Plain);
+                let runs = if count == 1 { "run" } else { "runs" };
+                let text = format!("{} short {runs} ended", human::count(count));
+                let mut line = Line::new(text, Tone::Plain);
                 let failed = now.runs_failed.saturating_sub(before.runs_failed + self.told.1);
                 if failed > 0 {
                     line.push(format!(", {} of them failed", human::count(failed)), Tone::Bad);
@@ -288,22 +298,43 @@ mod tests {
 
     #[test]
     fn runs_between_two_updates_are_told_at_the_end() {
-        let short = |runs_done, runs_failed| Snapshot {
-            runs: vec![RunSnapshot { status: RunStatus::Done, ended: Some(12.0), ..run() }],
+        let short = |id, runs_done, runs_failed| Snapshot {
+            runs: vec![RunSnapshot { id, status: RunStatus::Done, ended: Some(12.0), ..run() }],
             totals: Totals { runs_done, runs_failed, ..Totals::default() },
             ..snapshot()
         };
-        for (done, failed, told) in [
-            (7, 1, ""),
-            (8, 1, "run 7 done: 2,001 tasks in 2 s, 15 cached, 2 failed, 3 skipped, 3 GiB"),
-            (17, 3, "12 short runs ended, 2 of them failed"),
+        for (id, done, failed, told) in [
+            (6, 7, 1, ""),
+            (7, 8, 1, "run 7 done: 2,001 tasks in 2 s, 15 cached, 2 failed, 3 skipped, 3 GiB"),
+            (7, 17, 3, "12 short runs ended, 2 of them failed"),
         ] {
             let (term, mut bars) = pretended();
-            bars.update(&short(7, 1));
-            bars.update(&short(done, failed));
+            bars.update(&short(6, 7, 1));
+            bars.update(&short(id, done, failed));
             bars.finish();
             assert_eq!(term.contents(), told);
         }
+    }
+
+    #[test]
+    fn the_run_that_nobody_saw_is_told_and_not_one_that_was_told_before() {
+        let (term, mut bars) = pretended();
+        let going_on = |id| RunSnapshot { id, ..run() };
+        let done = |id| RunSnapshot { status: RunStatus::Done, ended: Some(12.0), ..going_on(id) };
+        let update = |runs, runs_done| Snapshot {
+            runs,
+            totals: Totals { runs_done, ..Totals::default() },
+            ..snapshot()
+        };
+        bars.update(&update(vec![done(0)], 1));
+        bars.update(&update(vec![done(0), done(1), going_on(2)], 2));
+        for _ in 0..2 {
+            bars.update(&update(vec![done(0), done(1), done(2)], 3));
+        }
+        bars.finish();
+        let told = term.contents();
+        let runs: Vec<&str> = told.lines().filter_map(|line| line.split(" done").next()).collect();
+        assert_eq!(runs, ["run 2", "run 1"], "{told}");
     }
 
     #[test]
