@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use crate::monitor::{Counts, RunStatus, Snapshot, WorkerState};
 
+/// The prefix under which those tasks are counted whose own one the snapshot leaves out.
+const OTHERS: &str = "(other)";
+
 /// A family of samples that is being written.
 struct Page(String);
 
@@ -87,14 +90,17 @@ fn tasks(page: &mut Page, snapshot: &Snapshot) {
     page.family("mobula_tasks", "gauge", "Tasks of the runs that go on, by key prefix and state.");
     let going_on = snapshot.runs.iter().filter(|run| run.status == RunStatus::Running);
     let mut by_prefix: std::collections::BTreeMap<&str, Counts> = std::collections::BTreeMap::new();
-    for prefix in going_on.flat_map(|run| &run.prefixes) {
-        let sum = by_prefix.entry(&prefix.name).or_default();
-        sum.waiting += prefix.counts.waiting;
-        sum.running += prefix.counts.running;
-        sum.done += prefix.counts.done;
-        sum.cached += prefix.counts.cached;
-        sum.failed += prefix.counts.failed;
-        sum.skipped += prefix.counts.skipped;
+    for run in going_on {
+        let mut others = run.counts;
+        for prefix in &run.prefixes {
+            let sum = by_prefix.entry(&prefix.name).or_default();
+            *sum = sum.and(&prefix.counts);
+            others = others.without(&prefix.counts);
+        }
+        if run.more_prefixes > 0 {
+            let sum = by_prefix.entry(OTHERS).or_default();
+            *sum = sum.and(&others);
+        }
     }
     for (prefix, counts) in by_prefix {
         for (state, tasks) in [
@@ -173,6 +179,27 @@ fn states(page: &mut Page, snapshot: &Snapshot) {
 mod tests {
     use super::*;
     use crate::monitor::{MemorySnapshot, RunSnapshot, Totals};
+
+    #[test]
+    fn tasks_add_up_to_the_run_though_the_snapshot_leaves_prefixes_out() {
+        let mut run = RunSnapshot { more_prefixes: 2, ..RunSnapshot::default() };
+        run.counts = Counts { total: 9, waiting: 4, done: 5, ..Counts::default() };
+        run.prefixes.push(crate::monitor::PrefixSnapshot::default());
+        run.prefixes[0].name = "x".to_owned();
+        run.prefixes[0].counts = Counts { total: 5, waiting: 3, done: 2, ..Counts::default() };
+        let page = metrics(&Snapshot { runs: vec![run.clone(), run], ..Snapshot::default() });
+        let tasks = page.lines().filter_map(|line| {
+            let (labels, value) = line.strip_prefix("mobula_tasks{")?.split_once("} ")?;
+            value.parse::<u64>().ok().filter(|tasks| *tasks > 0).map(|tasks| (labels, tasks))
+        });
+        let wanted = [
+            ("prefix=\"(other)\",state=\"waiting\"", 2),
+            ("prefix=\"(other)\",state=\"done\"", 6),
+            ("prefix=\"x\",state=\"waiting\"", 6),
+            ("prefix=\"x\",state=\"done\"", 4),
+        ];
+        assert_eq!(tasks.collect::<Vec<_>>(), wanted);
+    }
 
     #[test]
     fn each_sample_stands_behind_its_family() {

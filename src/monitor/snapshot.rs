@@ -59,6 +59,29 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Both together.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// What is left without the others.
+    pub(crate) fn without(self, other: &Self) -> Self {
+        self.with(other, u64::saturating_sub)
+    }
+
+    fn with(self, other: &Self, merge: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            total: merge(self.total, other.total),
+            done: merge(self.done, other.done),
+            cached: merge(self.cached, other.cached),
+            failed: merge(self.failed, other.failed),
+            skipped: merge(self.skipped, other.skipped),
+            running: merge(self.running, other.running),
+            waiting: merge(self.waiting, other.waiting),
+            retried: merge(self.retried, other.retried),
+        }
+    }
+
     /// How many have ended, in whatever way.
     pub fn ended(&self) -> u64 {
         self.done + self.cached + self.failed + self.skipped

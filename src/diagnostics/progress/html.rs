@@ -78,9 +78,9 @@ fn write_run(html: &mut String, run: &RunSnapshot, now: f64) {
         let notes = self::notes(&prefix.counts, prefix.bytes).join(" · ");
         bar(html, &prefix.name, "padding-left:1em", &prefix.counts, &notes);
     }
-    let more = run.prefixes.len().saturating_sub(PREFIXES);
+    let more = run.prefixes.len().saturating_sub(PREFIXES) as u64 + run.more_prefixes;
     if more > 0 {
-        note(html, &format!("and {} more key prefixes", human::count(more as u64)));
+        note(html, &format!("and {} more key prefixes", human::count(more)));
     }
 }
 
@@ -190,13 +190,13 @@ mod tests {
     #[test]
     fn it_stays_small() {
         let prefixes = (0..100).map(|n| prefix(&format!("p{n}"), counts(1, 0, 0))).collect();
-        let run = RunSnapshot { prefixes, ..RunSnapshot::default() };
+        let run = RunSnapshot { prefixes, more_prefixes: 800, ..RunSnapshot::default() };
         let done =
             RunSnapshot { status: RunStatus::Done, ended: Some(1.0), ..RunSnapshot::default() };
         let runs = std::iter::repeat_n(done, 20).chain([run]).collect();
         let html = html(&Snapshot { runs, ..Snapshot::default() });
         assert_eq!(html.matches("role=\"progressbar\"").count(), 1 + PREFIXES);
-        assert!(html.contains("and 88 more key prefixes") && html.contains("15 earlier runs"));
+        assert!(html.contains("and 888 more key prefixes") && html.contains("15 earlier runs"));
         assert_eq!(html.matches(">done<").count(), RUNS - 1);
     }
 }

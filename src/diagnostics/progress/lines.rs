@@ -77,20 +77,17 @@ pub(super) fn run_row(run: &RunSnapshot, now: f64) -> Row {
 
 /// The rows of the key prefixes of a run, in so many lines.
 fn prefix_rows(run: &RunSnapshot, room: usize) -> Vec<Row> {
-    let shown = run.prefixes.len().min(if run.prefixes.len() > room {
-        room.saturating_sub(1)
-    } else {
-        room
-    });
-    let mut by_activity: Vec<usize> = (0..run.prefixes.len()).collect();
+    let all = run.prefixes.len();
+    let fits = all <= room && run.more_prefixes == 0;
+    let shown = if fits { all } else { all.min(room.saturating_sub(1)) };
+    let mut by_activity: Vec<usize> = (0..all).collect();
     by_activity.sort_by_key(|prefix| activity(&run.prefixes[*prefix].counts));
-    let (first, rest) = by_activity.split_at(shown);
-    let mut first = first.to_vec();
+    let mut first = by_activity[..shown].to_vec();
     first.sort_unstable();
     let mut rows: Vec<Row> =
         first.iter().map(|prefix| prefix_row(&run.prefixes[*prefix])).collect();
-    if !rest.is_empty() && room > 0 {
-        rows.push(summed(run, rest));
+    if !fits && room > 0 {
+        rows.push(rest(run, &first));
     }
     rows
 }
@@ -121,27 +118,26 @@ fn prefix_row(prefix: &PrefixSnapshot) -> Row {
     Row { name: format!("  {name}"), tone: Tone::Plain, counts: *counts, notes }
 }
 
-/// One row for several prefixes.
-fn summed(run: &RunSnapshot, prefixes: &[usize]) -> Row {
-    let mut sum = PrefixSnapshot::default();
-    for prefix in prefixes.iter().map(|prefix| &run.prefixes[*prefix]) {
-        sum.bytes += prefix.bytes;
-        sum.task_seconds += prefix.task_seconds;
-        add(&mut sum.counts, &prefix.counts);
+/// One row for all prefixes but these: what they leave of the run, as the snapshot does not tell of each.
+fn rest(run: &RunSnapshot, shown: &[usize]) -> Row {
+    let mut rest = PrefixSnapshot {
+        counts: run.counts,
+        bytes: run.bytes,
+        task_seconds: run.task_seconds,
+        ..PrefixSnapshot::default()
+    };
+    for prefix in shown.iter().map(|prefix| &run.prefixes[*prefix]) {
+        rest.counts = rest.counts.without(&prefix.counts);
+        rest.bytes = rest.bytes.saturating_sub(prefix.bytes);
+        rest.task_seconds -= prefix.task_seconds;
     }
-    sum.name = format!("{} more", human::count(prefixes.len() as u64));
-    Row { tone: Tone::Soft, ..prefix_row(&sum) }
-}
-
-fn add(sum: &mut Counts, counts: &Counts) {
-    sum.total += counts.total;
-    sum.done += counts.done;
-    sum.cached += counts.cached;
-    sum.failed += counts.failed;
-    sum.skipped += counts.skipped;
-    sum.running += counts.running;
-    sum.waiting += counts.waiting;
-    sum.retried += counts.retried;
+    if rest.task_seconds < 1e-9 {
+        // What sums leave behind in their last digits is no time.
+        rest.task_seconds = 0.0;
+    }
+    let hidden = (run.prefixes.len() - shown.len()) as u64 + run.more_prefixes;
+    rest.name = format!("{} more", human::count(hidden));
+    Row { tone: Tone::Soft, ..prefix_row(&rest) }
 }
 
 fn trouble(counts: &Counts) -> impl Iterator<Item = Note> + use<> {
@@ -222,6 +218,19 @@ mod tests {
         ] {
             assert_eq!(names(&texts(&snapshot(), 60, most)), shown);
         }
+    }
+
+    #[test]
+    fn the_rows_add_up_to_the_run_though_the_snapshot_leaves_prefixes_out() {
+        let mut many = snapshot();
+        let run = &mut many.runs[0];
+        run.more_prefixes = 800;
+        run.counts.total += 8000;
+        run.counts.waiting += 8000;
+        let texts = texts(&many, 80, 9);
+        assert_eq!(names(&texts), ["run 7", "load", "clean", "total", "800 more"]);
+        assert!(texts[4].ends_with("     0/8,000"), "{}", texts[4]);
+        assert_eq!(names(&self::texts(&many, 80, 3)), ["run 7", "clean", "802 more"]);
     }
 
     #[test]
