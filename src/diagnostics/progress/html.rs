@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::ending::ending;
 use super::line::Tone;
+use crate::markup::Escaped;
 use crate::monitor::{Counts, RunSnapshot, RunStatus, Snapshot, human};
 
 /// No more runs than these are shown, and no more key prefixes of each.
@@ -142,26 +143,6 @@ fn add(html: &mut String, text: std::fmt::Arguments<'_>) {
 #[expect(clippy::cast_precision_loss, reason = "for a bar")]
 fn share_of(count: u64, total: u64) -> f64 {
     count as f64 / total.max(1) as f64 * 100.0
-}
-
-/// Text as it may stand between tags and in attributes.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                letter if letter.is_control() => f.write_char('\u{fffd}')?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::summary::Summary;
 use crate::monitor::{MemorySample, Recording};
-use words::Text;
+use words::Escaped;
 
 /// The style sheets of the page.
 const STYLES: [&str; 2] = [include_str!("../../page/theme.css"), include_str!("report.css")];
@@ -102,8 +102,8 @@ fn head(recording: &Recording, summary: &Summary, out: &mut impl Write) -> io::R
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"generator\" content=\"Mobula {}\">\n\
          <title>{}</title>",
-        Text(&recording.version),
-        Text(&title),
+        Escaped(&recording.version),
+        Escaped(&title),
     )?;
     for style in STYLES {
         writeln!(out, "<style>\n{style}</style>")?;

@@ -1,6 +1,6 @@
 //! The page: nothing in it is markup that came with a key, its numbers are those of the recording, and it is small.
 
-use super::words::Text;
+use super::words::Escaped;
 use super::write_html;
 use crate::monitor::{Ended, Record, Recorder, Recording};
 use crate::report::samples::{EVIL, failed, recording};
@@ -36,7 +36,7 @@ fn no_text_becomes_markup() {
     assert_eq!(scripts(&page), scripts(&empty), "no script came with the texts");
     assert!(!page.contains(EVIL) && !page.contains("<!--"));
     // Key prefix, callback, run's error, failed task with text and details, spilled key, lost worker, version.
-    let shown = page.matches(&Text(EVIL).to_string()).count();
+    let shown = page.matches(&Escaped(EVIL).to_string()).count();
     assert!(shown >= 9, "the texts are shown: {shown}");
 }
 
