@@ -78,6 +78,7 @@ pub mod engine;
 mod error;
 pub mod graph;
 mod host;
+mod markup;
 pub mod monitor;
 pub mod process;
 pub mod report;

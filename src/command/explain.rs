@@ -45,13 +45,34 @@ pub(super) fn run(parser: &mut Parser, terminal: &mut Terminal<'_>) -> Result<()
         return Err(Failed::Usage(what, HELP));
     };
     let told: Told = Page::at(&url)?.get("/api/explain", Some(("key", &key)))?;
+    say(terminal, &text(&told))
+}
+
+/// What is printed of it.
+fn text(told: &Told) -> String {
     let mut text = harmless(&told.explanation);
     text.push('\n');
     if !told.story.is_empty() {
         text += "\nWhat happened to it:\n";
         for line in &told.story {
-            text.extend(["  ", &harmless(line), "\n"]);
+            text.extend(["  ", &harmless(line).replace('\n', "\n    "), "\n"]);
         }
     }
-    say(terminal, &text)
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Told, text};
+
+    #[test]
+    fn what_is_told_does_not_drive_the_terminal() {
+        let told = Told {
+            explanation: "It waits.\nIt needs \x1b[2Jy.".to_owned(),
+            story: vec!["it failed: \u{9b}31mone\r\ntwo".to_owned(), "it ended".to_owned()],
+        };
+        let printed = "It waits.\nIt needs \u{fffd}[2Jy.\n\nWhat happened to it:\n  \
+                       it failed: \u{fffd}31mone\u{fffd}\n    two\n  it ended\n";
+        assert_eq!(text(&told), printed);
+    }
 }

@@ -100,7 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         }
     };
     // Whoever does not read errors does not miss this one.
-    terminal.err.write_all(told.as_bytes()).ok();
+    terminal.err.write_all(harmless(&told).as_bytes()).ok();
     code
 }
 
@@ -114,11 +114,10 @@ fn say(terminal: &mut Terminal<'_>, text: &str) -> Result<(), Failed> {
     }
 }
 
-/// A text in which nothing moves the cursor or changes colours, but for the ends of its lines.
+/// Text that cannot move the cursor: keys, errors and answers may hold anything.
 fn harmless(text: &str) -> String {
-    let harmless =
-        |letter: char| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter };
-    text.chars().map(harmless).collect()
+    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    text.replace(is_harmful, "\u{fffd}")
 }
 
 /// What is wrong with an argument.
@@ -179,6 +178,7 @@ mod tests {
                 "mobula top: --interval must be a number of seconds",
             ),
             (&["explain"], "mobula explain: name the key\n"),
+            (&["\x1b[2J"], "mobula \u{fffd}[2J: there is no command `\u{fffd}[2J`\n"),
         ] {
             let (code, out, err) = told(arguments);
             assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");

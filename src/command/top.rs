@@ -7,6 +7,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::frame::frame;
 use super::page::{Page, VARIABLE};
 use super::{Failed, Terminal, say, unparsed, wrong};
+use crate::diagnostics::progress::{Line, Room};
 use crate::monitor::Snapshot;
 
 const HELP: &str = "\
@@ -22,6 +23,9 @@ Usage: mobula top [URL] [--once] [--interval SECONDS]
 
 Ctrl-C ends it.
 ";
+
+/// What is no terminal has no end.
+const PAPER: Room = Room { width: 100, lines: usize::MAX };
 
 /// Moves to the upper left corner, and clears what is there.
 const ANEW: &str = "\x1b[H\x1b[J";
@@ -48,10 +52,16 @@ pub(super) fn run(parser: &mut Parser, terminal: &mut Terminal<'_>) -> Result<()
     };
     let page = Page::at(&url)?;
     let is_drawn_anew = terminal.is_terminal && !once;
+    let is_colored =
+        terminal.is_terminal && std::env::var_os("NO_COLOR").is_none_or(|said| said.is_empty());
     loop {
         let snapshot: Snapshot = page.get("/api/snapshot", None)?;
-        let (width, height) = size(terminal.is_terminal);
-        let text = frame(&snapshot, width, height);
+        let room = if terminal.is_terminal { room() } else { PAPER };
+        let line = |line: Line| {
+            let text = if is_colored { line.colored() } else { line.to_string() };
+            text + "\n"
+        };
+        let text: String = frame(&snapshot, room).into_iter().map(line).collect();
         if !is_drawn_anew {
             return say(terminal, &text);
         }
@@ -70,13 +80,15 @@ fn seconds_of(text: &str) -> Result<Duration, Failed> {
     seconds.map(Duration::from_secs_f64).ok_or_else(wrong)
 }
 
-/// How many letters a line has, and how many lines there are.
-fn size(is_terminal: bool) -> (usize, usize) {
-    /// What is no terminal has no end.
-    const FILE: (usize, usize) = (100, usize::MAX);
+/// How much room a terminal has now; one line is left to the cursor, and a column, as one that is full makes some
+/// terminals begin another line.
+fn room() -> Room {
     #[cfg(unix)]
-    if is_terminal && let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout()) {
-        return (usize::from(size.ws_col).max(20), usize::from(size.ws_row).max(8));
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+        && size.ws_col > 0
+        && size.ws_row > 0
+    {
+        return Room { width: usize::from(size.ws_col) - 1, lines: usize::from(size.ws_row) - 1 };
     }
-    if is_terminal { (80, 24) } else { FILE }
+    Room { width: 79, lines: 23 }
 }

@@ -1,7 +1,7 @@
 //! [`Dashboard`]: the server, on a thread of its own, and where it listens.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
+use futures::StreamExt;
 
 use super::answers::{Answers, answer};
 use super::events::Readers;
 use super::gate::Gate;
 use crate::client::Client;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Updates};
 
 /// So many ports are tried, from the one that was asked for on.
 const TRIES: u16 = 64;
@@ -29,6 +30,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub struct DashboardSettings {
     /// The address. Whoever can reach it and has the token sees the cluster, and what is sent is not encrypted;
     /// so it is this machine alone (127.0.0.1) unless you say otherwise.
+    ///
+    /// All addresses of this machine are 0.0.0.0 and `::`. What asks must name the machine, in its header `Host`,
+    /// as `localhost` or by a number, with the port: by one of 127.0.0.0/8 or `[::1]`, or, if this is an address for
+    /// other machines, by any. Other names are refused, as a foreign site can have its own name point here.
     pub address: IpAddr,
     /// The port; if it is taken, the next free one. 0 is any.
     pub port: u16,
@@ -60,6 +65,9 @@ impl DashboardSettings {
 pub struct DashboardError(String);
 
 /// A page that shows a cluster, served until this is dropped or the cluster ends.
+///
+/// When the cluster ends, pages that are open are told, and keep their last numbers; then nobody listens any more:
+/// the port is free, and whoever asks for `/health` or `/metrics` sees that nobody is there.
 ///
 /// # Examples
 ///
@@ -120,11 +128,14 @@ impl Dashboard {
     }
 
     /// Where it is to be seen. The token in it is what lets the page in: give it to nobody who may not look.
+    ///
+    /// Of a dashboard on all addresses (0.0.0.0 or `::`) this is the URL for browsers on this machine; on other
+    /// machines, put an address of this one in its place.
     pub fn url(&self) -> String {
-        format!("http://{}/?token={}", self.address, self.token)
+        format!("http://{}/?token={}", reachable(self.address), self.token)
     }
 
-    /// Where it listens.
+    /// Where it listens: 0.0.0.0 or `::` on all addresses.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -147,11 +158,23 @@ impl Drop for Dashboard {
     }
 }
 
+/// Where this machine reaches what listens there: nobody can open all addresses.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
 async fn serve(
     listener: TcpListener,
     data: web::Data<Answers>,
     started: &mpsc::Sender<ServerHandle>,
 ) -> io::Result<()> {
+    let updates = data.monitor.updates();
     let app = move || {
         let headers = DefaultHeaders::new()
             .add(("Content-Security-Policy", POLICY))
@@ -172,7 +195,17 @@ async fn serve(
         .run();
     // Whoever starts it waits for this.
     started.send(server.handle()).ok();
-    server.await
+    let ended = actix_rt::spawn(stop_with_cluster(updates, server.handle()));
+    let outcome = server.await;
+    ended.abort();
+    outcome
+}
+
+/// Ends the server when the cluster has ended. Open pages hear of it as this does, and are waited for.
+async fn stop_with_cluster(updates: Updates, server: ServerHandle) {
+    updates.for_each(|_| std::future::ready(())).await;
+    let is_graceful = true;
+    server.stop(is_graceful).await;
 }
 
 /// Listens on the port, or on the next one that is free.

@@ -79,3 +79,112 @@ pub(super) fn add(blocks: &mut Vec<Block>, account: &Account, batch: &Batch, tas
         start = end;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Account, Batch, Block, MOST, add};
+    use crate::engine::{Memory, Resources, Run, RunId, TaskId, WorkerId};
+    use crate::graph::{Graph, Key, Plan};
+
+    /// A run with so many tasks x, and so many y behind them.
+    fn account(x: u32, y: u32) -> Account {
+        let mut graph = Graph::new();
+        let keys = |name, count| (0..count).map(move |number| Key::from((name, number)));
+        let keys: Vec<Key> = keys("x", x).chain(keys("y", y)).collect();
+        for key in &keys {
+            graph.insert(key.clone(), (|one: i64| one, 1_i64));
+        }
+        let plan = Arc::new(Plan::new(graph, keys).expect("the graph is right"));
+        let resources =
+            Resources { workers: 1, memory: Arc::new(Memory::new(1, None)), keeper: None };
+        let tally = Run::new(RunId(7), Arc::clone(&plan), &resources, Vec::new()).tally();
+        Account::new(RunId(7), Duration::ZERO, plan, tally, None, true)
+    }
+
+    /// The blocks of batches: from and to in microseconds, the tasks, whether it failed.
+    fn blocks(account: &Account, batches: &[(u64, u64, std::ops::Range<u32>, bool)]) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        for (from, to, tasks, failed) in batches {
+            let seen: Vec<(TaskId, u64)> = tasks.clone().map(|task| (TaskId(task), 8)).collect();
+            let batch = Batch {
+                run: RunId(7),
+                worker: WorkerId(2),
+                from: Duration::from_micros(*from),
+                to: Duration::from_micros(*to),
+                tasks: seen.len(),
+                failed: *failed,
+            };
+            add(&mut blocks, account, &batch, &seen);
+        }
+        blocks
+    }
+
+    /// How many tasks each stands for, and the microseconds from which and to which it goes.
+    fn told(blocks: &[Block]) -> Vec<(u32, [u64; 2])> {
+        let micros = |seconds| (Duration::from_secs_f64(seconds).as_nanos() + 500) / 1000;
+        let told = |block: &Block| {
+            (block.tasks, [block.from, block.to].map(|seconds| micros(seconds) as u64))
+        };
+        blocks.iter().map(told).collect()
+    }
+
+    #[test]
+    fn short_tasks_share_a_block_and_none_is_left_out() {
+        let account = account(3000, 0);
+        let batches: Vec<_> = (0..30)
+            .map(|batch| {
+                (
+                    u64::from(batch) * 110,
+                    u64::from(batch) * 110 + 100,
+                    batch * 100..batch * 100 + 100,
+                    false,
+                )
+            })
+            .collect();
+        let blocks = blocks(&account, &batches);
+        assert_eq!(told(&blocks), [(3000, [0, 3290])]);
+        let [block] = &blocks[..] else { panic!("there is one") };
+        assert_eq!((block.run, block.worker, block.key.as_str()), (7, 2, "('x', 0)"));
+    }
+
+    #[test]
+    fn long_tasks_failures_pauses_and_prefixes_begin_blocks() {
+        let account = account(9, 1);
+        let batches = [
+            (0, 100, 0..2, false),
+            (100, 4100, 2..4, false),  // Two of two milliseconds.
+            (4100, 4200, 4..5, false), // A short one behind a long one.
+            (4200, 4300, 5..6, true),  // It failed.
+            (4300, 4400, 6..7, false),
+            (4900, 5000, 7..9, false),  // A pause is before them.
+            (5000, 5100, 9..10, false), // The other prefix.
+        ];
+        let blocks = blocks(&account, &batches);
+        let wanted = [
+            (2, [0, 100]),
+            (1, [100, 2100]),
+            (1, [2100, 4100]),
+            (1, [4100, 4200]),
+            (1, [4200, 4300]),
+            (1, [4300, 4400]),
+            (2, [4900, 5000]),
+            (1, [5000, 5100]),
+        ];
+        assert_eq!(told(&blocks), wanted);
+        let failed: Vec<bool> = blocks.iter().map(|block| block.failed).collect();
+        assert_eq!(failed.iter().filter(|failed| **failed).count(), 1);
+        assert!(failed[4]);
+        assert_eq!(blocks.last().map(|block| block.prefix), Some(1));
+    }
+
+    #[test]
+    fn what_is_beyond_the_room_is_left_out() {
+        let most = u32::try_from(MOST).expect("it is small");
+        let account = account(most + 10, 0);
+        let long = u64::from(most + 10) * 2000;
+        assert_eq!(blocks(&account, &[(0, long, 0..most + 10, false)]).len(), MOST);
+    }
+}

@@ -6,7 +6,7 @@ use crate::paths::{Modules, NamedPath, named_paths};
 use crate::source::{Code, Source, rust_sources, shipped};
 
 /// The floor of each module of the crate's root.
-const FLOORS: [(&str, usize); 19] = [
+const FLOORS: [(&str, usize); 20] = [
     ("value", 0),
     ("graph", 1),
     ("engine", 2),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, usize); 19] = [
     ("diagnostics", FACADE),
     ("error", FACADE),
     ("host", FACADE),
+    ("markup", FACADE),
     ("monitor", FACADE),
     ("report", FACADE),
     ("command", 5),
@@ -32,7 +33,7 @@ const FLOORS: [(&str, usize); 19] = [
 const FACADE: usize = 4;
 
 /// Modules of the façade that stand alone: everybody there may name them, they name nobody there.
-const ALONE: [&str; 2] = ["config", "error"];
+const ALONE: [&str; 3] = ["config", "error", "markup"];
 
 /// The modules of `actors`, from the lowest; one never names a later one. `actors/mod.rs` is their
 /// table of contents and names them all.

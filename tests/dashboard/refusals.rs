@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use mobula::Cluster;
 use mobula::dashboard::{Dashboard, DashboardSettings};
 
-use crate::asking::shown;
+use crate::asking::{Shown, shown};
 use crate::watchdog::watched;
 
 #[test]
@@ -111,5 +111,19 @@ fn a_port_that_is_taken_leads_to_the_next() {
             error.starts_with("no dashboard: nothing can listen on 192.0.2.1, port 8787: "),
             "{error}"
         );
+    });
+}
+
+#[test]
+fn the_url_of_a_dashboard_on_all_addresses_can_be_opened() {
+    watched(|| {
+        let cluster = Cluster::builder().workers(1).start().unwrap();
+        let settings = DashboardSettings::default().port(0).address("0.0.0.0".parse().unwrap());
+        let dashboard = Dashboard::start(&cluster, settings).unwrap();
+        assert!(dashboard.address().ip().is_unspecified());
+        let host = format!("127.0.0.1:{}", dashboard.address().port());
+        assert!(dashboard.url().starts_with(&format!("http://{host}/?token=")));
+        let shown = Shown { dashboard, cluster };
+        assert_eq!(shown.ask("GET", &format!("/?token={}", shown.token()), &host).status, 200);
     });
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::ending::ending;
 use super::line::Tone;
+use crate::markup::Escaped;
 use crate::monitor::{Counts, RunSnapshot, RunStatus, Snapshot, human};
 
 /// No more runs than these are shown, and no more key prefixes of each.
@@ -144,26 +145,6 @@ fn share_of(count: u64, total: u64) -> f64 {
     count as f64 / total.max(1) as f64 * 100.0
 }
 
-/// Text as it may stand between tags and in attributes.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                letter if letter.is_control() => f.write_char('\u{fffd}')?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples::{counts, prefix, snapshot};
@@ -190,13 +171,13 @@ mod tests {
     #[test]
     fn it_stays_small() {
         let prefixes = (0..100).map(|n| prefix(&format!("p{n}"), counts(1, 0, 0))).collect();
-        let run = RunSnapshot { prefixes, ..RunSnapshot::default() };
+        let run = RunSnapshot { prefixes, more_prefixes: 800, ..RunSnapshot::default() };
         let done =
             RunSnapshot { status: RunStatus::Done, ended: Some(1.0), ..RunSnapshot::default() };
         let runs = std::iter::repeat_n(done, 20).chain([run]).collect();
         let html = html(&Snapshot { runs, ..Snapshot::default() });
         assert_eq!(html.matches("role=\"progressbar\"").count(), 1 + PREFIXES);
-        assert!(html.contains("and 88 more key prefixes") && html.contains("15 earlier runs"));
+        assert!(html.contains("and 888 more key prefixes") && html.contains("15 earlier runs"));
         assert_eq!(html.matches(">done<").count(), RUNS - 1);
     }
 }

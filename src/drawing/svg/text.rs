@@ -1,7 +1,8 @@
 //! Text in a picture: escaped and measured.
 
-use std::fmt::{Display, Formatter, Result, Write as _};
+use std::fmt::{Display, Formatter, Result};
 
+pub(super) use crate::markup::Escaped;
 use crate::monitor::human;
 
 /// The width of a letter of the fixed-width font of keys at 11 units of height. All such fonts are about 0.6 of
@@ -10,28 +11,6 @@ pub(super) const LETTER: f32 = 6.65;
 
 /// The mean width of a letter of the font of everything else, for each unit of height.
 const SANS_LETTER: f32 = 0.58;
-
-/// Text as it may stand between tags and in attributes. What XML cannot hold becomes a replacement character.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\n' | '\r' | '\t' => f.write_char(' ')?,
-                '\u{fffe}' | '\u{ffff}' => f.write_char('\u{fffd}')?,
-                letter if letter.is_control() => f.write_char('\u{fffd}')?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// How many letters wide a text is in a fixed-width font.
 #[expect(clippy::cast_precision_loss, reason = "texts are short")]
@@ -62,14 +41,7 @@ impl Display for Number {
 
 #[cfg(test)]
 mod tests {
-    use super::{Escaped, Number};
-
-    #[test]
-    fn text_is_escaped() {
-        let text = "<a href='x'>\"&\u{1b}\n</a>";
-        let escaped = "&lt;a href=&#39;x&#39;&gt;&quot;&amp;\u{fffd} &lt;/a&gt;";
-        assert_eq!(Escaped(text).to_string(), escaped);
-    }
+    use super::Number;
 
     #[test]
     fn numbers_are_short() {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use super::words::{Text, counted};
+use super::words::{Escaped, counted};
 use crate::drawing::Drawing;
 use crate::monitor::Recording;
 use crate::report::summary::Summary;
@@ -28,7 +28,7 @@ pub(super) fn write(recording: &Recording, _: &Summary, out: &mut impl Write) ->
              <div class=\"scroll graph\" tabindex=\"0\" role=\"group\" aria-label=\"Graph of {name}\">\n{}</div>\n\
              </details>",
             Drawing::of_run(recording, place).to_svg(),
-            name = Text(&name),
+            name = Escaped(&name),
         )?;
     }
     if all > GRAPHS {

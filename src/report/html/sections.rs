@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::words::{Text, bytes, count, counted, moment, part, share, time};
+use super::words::{Escaped, bytes, count, counted, moment, part, share, time};
 use super::{graph, trouble};
 use crate::monitor::{RecordedRun, Recording, RunStatus};
 use crate::report::summary::Summary;
@@ -92,7 +92,7 @@ fn top(recording: &Recording, summary: &Summary, out: &mut impl Write) -> io::Re
         "<header class=\"top\">\n<h1>Mobula report {status}</h1>\n\
          <p class=\"note\">Begun {} · Mobula {}</p>\n</header>",
         moment(recording.unix_time),
-        Text(&recording.version),
+        Escaped(&recording.version),
     )?;
     trouble::notices(recording, out)?;
     let elapsed = time(summary.elapsed);
@@ -262,7 +262,7 @@ fn prefixes(recording: &Recording, summary: &Summary, out: &mut impl Write) -> i
                 out,
                 "<tr><th scope=\"row\"><span class=\"swatch\" style=\"background:{colour}\"></span>{}</th>\
                  {}{}{}{}{}{}{}</tr>",
-                Text(&sum.name),
+                Escaped(&sum.name),
                 cell(sum.tasks, count(sum.tasks)),
                 cell(sum.failed, count(sum.failed)),
                 cell(sum.time, time(sum.time)),
@@ -335,7 +335,7 @@ fn callbacks(_: &Recording, summary: &Summary, out: &mut impl Write) -> io::Resu
             writeln!(
                 out,
                 "<tr><th scope=\"row\">{}</th>{}{}{}</tr>",
-                Text(&sum.name),
+                Escaped(&sum.name),
                 cell(sum.calls, count(sum.calls)),
                 cell(sum.seconds, time(nanoseconds(sum.seconds))),
                 bar_cell(if all > 0.0 { sum.seconds / all } else { 0.0 }, "var(--accent)"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use super::sections::{cell, left_out, name_cell, table};
-use super::words::{Text, count, counted, time};
+use super::words::{Escaped, count, counted, time};
 use crate::monitor::{Incident, RecordedRun, Recording, RunStatus};
 use crate::report::summary::Summary;
 
@@ -40,7 +40,7 @@ pub(super) fn notices(recording: &Recording, out: &mut impl Write) -> io::Result
                 "<p class=\"notice notice-failed\" role=\"note\"><strong>Run {} failed:</strong> \
                  <span class=\"message\">{}</span>{link}</p>",
                 run.id,
-                Text(&shortened(error, MESSAGE)),
+                Escaped(&shortened(error, MESSAGE)),
             )?;
         } else {
             writeln!(
@@ -107,9 +107,9 @@ pub(super) fn errors(recording: &Recording, _: &Summary, out: &mut impl Write) -
             "<details class=\"failure\"{open}><summary><code>{}</code> <span class=\"message\">{}</span> \
              <span class=\"note\">{run}at {at}, {end}</span></summary>\n\
              <pre tabindex=\"0\">{}</pre></details>",
-            Text(&incident.about),
-            Text(&shortened(&incident.text, MESSAGE)),
-            Text(&details),
+            Escaped(&incident.about),
+            Escaped(&shortened(&incident.text, MESSAGE)),
+            Escaped(&details),
         )?;
     }
     if failures.len() > ERRORS {
@@ -152,8 +152,8 @@ pub(super) fn incidents(
                 "<tr>{}<td>{}</td><td><code>{}</code></td>{run}<td>{}</td></tr>",
                 name_cell(at, time(at)),
                 incident.kind,
-                Text(&incident.about),
-                Text(&incident.text),
+                Escaped(&incident.about),
+                Escaped(&incident.text),
             )?;
         }
         Ok(())

@@ -1,33 +1,11 @@
 //! Numbers and text as they stand in a page: the same words as everywhere (`page/format.js` has them, too), and text
 //! that is only text.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::Write as _;
 
+pub(super) use crate::markup::Escaped;
 use crate::monitor::human;
 pub(super) use crate::monitor::human::{bytes, count, share};
-
-/// Text in a page, in which nothing is markup.
-#[derive(Debug)]
-pub(super) struct Text<'a>(pub(super) &'a str);
-
-impl Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'', '\0']) {
-            f.write_str(&rest[..at])?;
-            f.write_str(match rest.as_bytes()[at] {
-                b'&' => "&amp;",
-                b'<' => "&lt;",
-                b'>' => "&gt;",
-                b'"' => "&quot;",
-                b'\'' => "&#39;",
-                _ => "\u{fffd}",
-            })?;
-            rest = &rest[at + 1..];
-        }
-        f.write_str(rest)
-    }
-}
 
 /// 4,200,000 nanoseconds are "4.2 ms".
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -73,16 +51,7 @@ pub(super) fn moment(unix_time: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, counted, moment, part, share, time};
-
-    #[test]
-    fn text_is_never_markup() {
-        let text = Text("</script><b a=\"1\" b='2'>&amp;\0é").to_string();
-        assert_eq!(
-            text,
-            "&lt;/script&gt;&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;amp;\u{fffd}é"
-        );
-    }
+    use super::{counted, moment, part, share, time};
 
     #[test]
     fn numbers_are_told_with_what_they_count() {
