@@ -558,7 +558,7 @@ class Progress:
     """The progress of all clusters: drawn in the terminal, or kept to be asked for."""
 
     def __new__(cls, is_drawn: bool) -> Progress: ...
-    def html(self) -> str:
+    def html(self, *, now: bool = False) -> str:
         """The runs since then as a piece of HTML."""
 
     def finish(self) -> None:

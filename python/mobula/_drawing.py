@@ -36,7 +36,7 @@ def visualize(
     *collections
         Collections of Dask's, or lists of such.
     filename
-        The file for the picture, an SVG, if there is to be one.
+        The file for the picture, if there is to be one. It is an SVG, and its name ends so.
     color
         What colours mean: the static ``"order"`` in which tasks are preferred, or the key ``"prefix"``. What
         tasks took, or made, is known after a run: ``profile.recording.visualize(color="time")``.
@@ -54,6 +54,15 @@ def visualize(
     """
     from mobula.dask import _drawn
 
+    if filename is not None and not os.fsdecode(filename).lower().endswith(".svg"):
+        name = os.fsdecode(filename)
+        raise ValueError(f"the picture is an SVG: name it `.svg`, not {name!r}")
+    if color in ("time", "memory"):
+        raise ValueError(
+            f"color={color!r} is known after a run: "
+            "`with mobula.profile() as profile: ...`, "
+            f"then `profile.recording.visualize(color={color!r})`"
+        )
     text = _drawn.drawn(collections, color, optimize_graph, grouped_above)
     picture = Picture(text)
     if filename is not None:

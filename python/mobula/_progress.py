@@ -65,7 +65,8 @@ class _Terminal:
     """Lines in the terminal, if there is one."""
 
     def __init__(self) -> None:
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
         self._progress = _core.Progress(True)
 
     def close(self) -> None:
@@ -80,20 +81,25 @@ class _Notebook:
 
         self._html: Any = HTML
         self._progress = _core.Progress(False)
-        self._handle: Any = display(HTML(self._progress.html()), display_id=True)
+        self._last = self._progress.html()
+        self._handle: Any = display(HTML(self._last), display_id=True)
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="mobula-progress", daemon=True)
         self._thread.start()
 
     def _go_on(self) -> None:
         while not self._is_over.wait(_APART):
-            self._show()
+            self._show(self._progress.html())
 
-    def _show(self) -> None:
-        self._handle.update(self._html(self._progress.html()))
+    def _show(self, html: str) -> None:
+        if html != self._last:
+            self._last = html
+            self._handle.update(self._html(html))
 
     def close(self) -> None:
         self._is_over.set()
         self._thread.join()
-        self._show()
-        self._progress.finish()
+        try:
+            self._show(self._progress.html(now=True))
+        finally:
+            self._progress.finish()

@@ -178,10 +178,14 @@ def init(
         shared_directory=shared,
         readonly=readonly,
         log_to_driver=log_to_driver,
-        journal=None if journal is None else _path(journal, "journal"),
+        # Where it is said from, also for the files of later clusters.
+        journal=None if journal is None else os.path.abspath(_path(journal, "journal")),
         dashboard=dashboard,
         workers_name="num_cpus" if num_workers is None else "num_workers",
     )
+    url = _core.dashboard_url()
+    if url is not None and sys.stderr is not None:
+        print(f"mobula: the dashboard is at {url}", file=sys.stderr)
 
 
 def _modules(preimport: Sequence[str]) -> list[str]:

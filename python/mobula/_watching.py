@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from types import TracebackType
@@ -31,7 +32,8 @@ class profile:
     Raises
     ------
     OSError
-        When the block ends, if a file cannot be written. If the block has failed itself, that is a warning.
+        When the block begins, if the directory of a file is not there. When it ends, if a file cannot be
+        written; if the block has failed itself, that is a warning.
 
     Examples
     --------
@@ -42,8 +44,6 @@ class profile:
     >>> [(run["status"], run["done"]) for run in profile.recording.runs]
     [('done', 1)]
     """
-
-    recording: _core.Recording
 
     def __init__(
         self,
@@ -56,10 +56,23 @@ class profile:
             "trace": None if trace is None else os.fsdecode(trace),
         }
         self._recorder: _core.Recorder | None = None
+        self._recording: _core.Recording | None = None
+
+    @property
+    def recording(self) -> _core.Recording:
+        """What was recorded, when the block has ended."""
+        if self._recording is None:
+            raise RuntimeError("the recording is there when the block of this profile has ended")
+        return self._recording
 
     def __enter__(self) -> profile:
         if self._recorder is not None:
             raise RuntimeError("this profile records already; make another one")
+        for form, path in self._files.items():
+            directory = os.path.dirname(path or "") or "."
+            if path is not None and not os.path.isdir(directory):
+                message = f"the {form} cannot be written: there is no directory {directory!r}"
+                raise FileNotFoundError(errno.ENOENT, message, path)
         self._recorder = _core.Recorder()
         return self
 
@@ -72,17 +85,21 @@ class profile:
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             raise RuntimeError("this profile does not record")
-        self.recording = recorder.finish()
+        self._recording = recorder.finish()
+        failed = None
         for form, path in self._files.items():
             if path is None:
                 continue
             try:
-                getattr(self.recording, form)(path)
+                getattr(self._recording, form)(path)
             except OSError as error:
-                if kind is None:
-                    raise
-                # What the block has failed with matters more.
-                warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+                if kind is None and failed is None:
+                    failed = error
+                else:
+                    # What the block, or the other file, has failed with matters more.
+                    warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        if failed is not None:
+            raise failed
 
 
 def read_journal(path: str | os.PathLike[str]) -> _core.Recording:

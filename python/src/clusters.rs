@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::sync::{Arc, MutexGuard};
 
 use mobula::dashboard::{Dashboard, DashboardSettings};
 use mobula::{Client, Cluster, ClusterBuilder, Explanation, MemoryLimit, Placement};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -231,6 +232,13 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
     if let Some(handle) = found {
         return Ok(handle);
     }
+    if workers.is_some() {
+        // As many as usual are those that are there.
+        let usual = released(py, || lock().threads.get(&None).map(Shared::handle));
+        if let Some(usual) = usual.filter(|usual| Some(usual.client().workers()) == workers) {
+            return Ok(usual);
+        }
+    }
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
@@ -401,18 +409,26 @@ pub(crate) fn shutdown(py: Python<'_>) -> PyResult<()> {
     if clusters.0.is_empty() && clusters.1.is_empty() {
         return Ok(());
     }
-    let (sender, ended) = futures::channel::oneshot::channel::<()>();
+    let (sender, ended) = futures::channel::oneshot::channel();
     let body = move || {
-        drop(clusters);
-        drop(sender); // The signal.
+        let (threads, inline, (dashboard, looking)) = clusters;
+        drop((threads, inline, dashboard));
+        // They hold the ends of all runs by now.
+        let cut: Vec<_> = looking.into_iter().flat_map(Looking::end).collect();
+        // If nobody waits any more, nobody is told.
+        sender.send(cut).ok();
     };
     let ending = std::thread::Builder::new().name("mobula-ending".to_owned()).spawn(body);
     ending.map_err(|error| {
         PyRuntimeError::new_err(format!("the workers cannot be ended: {error}"))
     })?;
-    // That the sender is gone is what was waited for.
-    wait_for(py, ended)?.ok();
+    let cut = wait_for(py, ended)?.unwrap_or_default();
     object::release_elsewhere(py);
+    let warning = py.get_type::<PyRuntimeWarning>();
+    for error in cut {
+        let text = CString::new(format!("{error}; what is written ends before the end"))?;
+        PyErr::warn(py, &warning, &text, 1)?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mobula::diagnostics::progress::html;
-use mobula::monitor::{Journal, LiveRecording, Monitor, Recording, RunSnapshot, Snapshot, Watch};
+use mobula::monitor::{Journal, LiveRecording, Monitor, Recording, Snapshot, Watch};
 use mobula::{Client, Error};
 use pyo3::prelude::*;
 
@@ -170,16 +170,28 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 /// Begins to write journals of all clusters. What ends them is that nobody has the answer any more.
 pub(crate) fn begin_journals(path: PathBuf) -> Result<Looking, Error> {
     let (open, count) = (PerCluster::default(), AtomicUsize::new(0));
-    let witness = Journals { path, open, count };
-    join(&(Arc::new(witness) as Arc<dyn Witness>)).map(Looking)
+    let journals = Arc::new(Journals { path, open, count });
+    let witness = Arc::clone(&journals) as Arc<dyn Witness>;
+    Ok(Looking { number: join(&witness)?, journals })
 }
 
-/// Somebody who looks until this is dropped.
-pub(crate) struct Looking(u64);
+/// Somebody who writes journals until this is dropped.
+pub(crate) struct Looking {
+    number: u64,
+    journals: Arc<Journals>,
+}
+
+impl Looking {
+    /// Ends the journals; tells of those that do not hold all that has happened.
+    pub(crate) fn end(self) -> Vec<Error> {
+        let open = self.journals.open.take();
+        open.into_iter().filter_map(|journal| journal.close_blocking().err()).collect()
+    }
+}
 
 impl Drop for Looking {
     fn drop(&mut self) {
-        leave(self.0);
+        leave(self.number);
     }
 }
 
@@ -216,18 +228,33 @@ impl Progress {
         let witness = Arc::clone(&progresses) as Arc<dyn Witness>;
         let number = released(py, || join(&witness));
         let number = number.map_err(|error| errors::exception(py, &error))?;
-        let after = released(py, || progresses.runs().iter().map(|run| run.id).max());
+        let after = released(py, || {
+            let snapshots = progresses.snapshots(true);
+            snapshots.iter().flat_map(|snapshot| &snapshot.runs).map(|run| run.id).max()
+        });
         Ok(Self { number, progresses, after: after.unwrap_or(0) })
     }
 
-    /// The runs since then as a piece of HTML.
-    fn html(&self, py: Python<'_>) -> String {
+    /// The runs since then as a piece of HTML: as they were at the last look, or as they are now.
+    #[pyo3(signature = (*, now=false))]
+    fn html(&self, py: Python<'_>, now: bool) -> String {
         released(py, || {
-            let mut snapshot = Snapshot::default();
-            let is_new = |run: &RunSnapshot| run.id > self.after;
-            snapshot.runs.extend(self.progresses.runs().into_iter().filter(is_new));
-            snapshot.runs.sort_by_key(|run| run.id);
-            html(&snapshot)
+            let snapshots = self.progresses.snapshots(now);
+            let at = snapshots.iter().map(|snapshot| snapshot.at).fold(0.0, f64::max);
+            let mut all = Snapshot::default();
+            all.at = at;
+            for snapshot in snapshots {
+                // Each cluster has a clock of its own.
+                let later = at - snapshot.at;
+                for run in snapshot.runs.iter().filter(|run| run.id > self.after) {
+                    let mut run = run.clone();
+                    run.began += later;
+                    run.ended = run.ended.map(|ended| ended + later);
+                    all.runs.push(run);
+                }
+            }
+            all.runs.sort_by_key(|run| run.id);
+            html(&all)
         })
     }
 
@@ -245,11 +272,14 @@ impl Progress {
 }
 
 impl Progresses {
-    /// How the runs of all clusters stand; nothing of one that has ended.
-    fn runs(&self) -> Vec<RunSnapshot> {
-        let look = |(monitor, _): &(Monitor, _)| monitor.look_blocking().ok();
-        let snapshots = self.of_clusters.read(look).into_iter().flatten();
-        snapshots.flat_map(|snapshot| snapshot.runs.clone()).collect()
+    /// How all clusters stand now, or stood at the last look; of one that has ended, how it stood last.
+    fn snapshots(&self, now: bool) -> Vec<Arc<Snapshot>> {
+        let monitors = self.of_clusters.read(|(monitor, _)| monitor.clone());
+        let look = |monitor: Monitor| {
+            let looked = if now { monitor.look_blocking().ok() } else { None };
+            looked.unwrap_or_else(|| monitor.snapshot())
+        };
+        monitors.into_iter().map(look).collect()
     }
 }
 

@@ -89,15 +89,52 @@ def test_a_profile_of_what_fails_is_written_and_has_the_traceback(tmp_path):
 
 
 def test_a_profile_that_cannot_be_written_says_so(tmp_path):
-    with pytest.raises(OSError, match="could not write the report"), mobula.profile("/none/x.html"):
+    # Before hours of work, where that can be known.
+    missing = pytest.raises(FileNotFoundError, match="there is no directory '/none'")
+    with missing, mobula.profile("/none/x.html"):
+        pytest.fail("the block begins")
+    # A directory is no file; the other file is written all the same.
+    trace = tmp_path / "trace.json"
+    failed = pytest.raises(OSError, match="could not write the report")
+    with failed, mobula.profile(tmp_path, trace=trace):
         pass
+    assert json.loads(trace.read_text())
     warned = pytest.warns(RuntimeWarning, match="could not write the trace")
     mine = pytest.raises(ValueError, match="mine")
-    with warned, mine, mobula.profile(trace="/none/x.json"):
+    with warned, mine, mobula.profile(trace=tmp_path):
         raise ValueError("mine")
     profile = mobula.profile()
     with profile, pytest.raises(RuntimeError, match="records already"):
         profile.__enter__()
+
+
+def test_a_recording_is_there_when_its_block_has_ended():
+    profile = mobula.profile()
+    with profile, pytest.raises(RuntimeError, match="when the block of this profile has ended"):
+        print(profile.recording)
+    assert profile.recording.runs == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
+def test_a_journal_that_was_cut_is_told_at_shutdown():
+    mobula.init(journal="/dev/full")
+    mobula.dask.get(GRAPH, "y")
+    with pytest.warns(RuntimeWarning, match="/dev/full.*ends before the end"):
+        mobula.shutdown()
+
+
+def test_pictures_are_svg_and_times_are_known_after_a_run(tmp_path):
+    x = dask.delayed(add)(1, 1)
+    with pytest.raises(ValueError, match=r"name it `\.svg`"):
+        mobula.visualize(x, filename=tmp_path / "graph.png")
+    with pytest.raises(ValueError, match="known after a run"):
+        mobula.visualize(x, color="time")
+
+
+def test_as_many_workers_as_usual_are_the_usual_ones():
+    mobula.init(num_workers=2, dashboard=True)
+    mobula.dask.get(GRAPH, "y", num_workers=2)
+    assert [run["status"] for run in snapshot()["runs"]] == ["done"]
 
 
 def test_what_shutdown_ends_is_recorded_all_the_same():

@@ -165,7 +165,7 @@ fn error_lines(snapshot: &Snapshot) -> Vec<Line> {
     let line = |error: &ErrorSnapshot| {
         let ago = human::seconds((snapshot.at - error.at).max(0.0));
         let mut line = Line::new(format!("{ago} ago"), Tone::Bad);
-        if !error.is_final {
+        if error.is_retried {
             line.push(", tried again", Tone::Soft);
         }
         let text = error.error.lines().next().unwrap_or_default();

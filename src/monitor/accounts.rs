@@ -311,6 +311,7 @@ impl Account {
                 name: name.to_string(),
                 place: *place,
                 counts: of.counts,
+                timed: of.timed,
                 task_seconds: of.time.as_secs_f64(),
                 bytes: of.bytes,
             }

@@ -123,27 +123,19 @@ mod tests {
     }
 
     /// How many tasks each stands for, and the microseconds from which and to which it goes.
-    fn told(blocks: &[Block]) -> Vec<(u32, [u64; 2])> {
+    fn told(blocks: &[Block]) -> Vec<(u32, [u128; 2])> {
         let micros = |seconds| (Duration::from_secs_f64(seconds).as_nanos() + 500) / 1000;
-        let told = |block: &Block| {
-            (block.tasks, [block.from, block.to].map(|seconds| micros(seconds) as u64))
-        };
-        blocks.iter().map(told).collect()
+        blocks.iter().map(|block| (block.tasks, [block.from, block.to].map(micros))).collect()
     }
 
     #[test]
     fn short_tasks_share_a_block_and_none_is_left_out() {
         let account = account(3000, 0);
-        let batches: Vec<_> = (0..30)
-            .map(|batch| {
-                (
-                    u64::from(batch) * 110,
-                    u64::from(batch) * 110 + 100,
-                    batch * 100..batch * 100 + 100,
-                    false,
-                )
-            })
-            .collect();
+        let batch = |number: u32| {
+            let from = u64::from(number) * 110;
+            (from, from + 100, number * 100..number * 100 + 100, false)
+        };
+        let batches: Vec<_> = (0..30).map(batch).collect();
         let blocks = blocks(&account, &batches);
         assert_eq!(told(&blocks), [(3000, [0, 3290])]);
         let [block] = &blocks[..] else { panic!("there is one") };

@@ -13,7 +13,7 @@ use super::actor::{
     AddSink, Latest, Leave, LookNow, MonitorActor, ReadGraph, Sink, Subscribe, TakeSink,
 };
 use super::blocks::Block;
-use super::journal::JournalFile;
+use super::journal::{JournalFile, Verdict};
 use super::recording::{RecordedRun, Recorder, Recording};
 use super::snapshot::Snapshot;
 use super::sources::Sources;
@@ -157,7 +157,9 @@ impl Monitor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn journal(&self, path: impl AsRef<Path>) -> Result<Journal, Error> {
-        Ok(Journal { sink: self.add(Sink::Journal(create(path.as_ref())?)).await? })
+        let file = create(path.as_ref())?;
+        let verdict = file.verdict();
+        Ok(Journal { sink: self.add(Sink::Journal(file)).await?, verdict })
     }
 
     /// As [`journal`](Self::journal), and waits on this thread.
@@ -271,6 +273,7 @@ impl Drop for SinkGuard {
 #[must_use = "the journal ends when this is dropped"]
 pub struct Journal {
     sink: SinkGuard,
+    verdict: Verdict,
 }
 
 impl Journal {
@@ -291,11 +294,9 @@ impl Journal {
     ///
     /// [`Error`] if not all could be written.
     pub async fn close(mut self) -> Result<(), Error> {
-        match self.sink.take().await {
-            Some(Sink::Journal(file)) => file.close(),
-            // The cluster has ended, and what was not written stands in the log.
-            _ => Ok(()),
-        }
+        // If nobody is there to answer, the cluster has ended, and the journal with it.
+        drop(self.sink.take().await);
+        self.verdict.get()
     }
 }
 

@@ -204,6 +204,9 @@ impl Model {
                 if let Some((account, task)) = account.zip(task) {
                     account.retried(task);
                 }
+                if let Some(error) = self.last_error(&event) {
+                    error.is_retried = true;
+                }
             }
             Happening::Failed { error } => {
                 if self.errors.len() == ERRORS_KEPT {
@@ -216,13 +219,11 @@ impl Model {
                     error: error.clone(),
                     details: details.clone(),
                     is_final: false,
+                    is_retried: false,
                 });
             }
             Happening::GivenUp { .. } => {
-                let key = event.key.to_string();
-                let is_its =
-                    |error: &&mut ErrorSnapshot| error.run == event.run && error.key == key;
-                if let Some(error) = self.errors.iter_mut().rev().find(is_its) {
+                if let Some(error) = self.last_error(&event) {
                     error.is_final = true;
                 }
             }
@@ -241,6 +242,12 @@ impl Model {
             | Happening::Lost { .. } => {}
         }
         self.telling.happened(at, event, task, details);
+    }
+
+    /// The last failure of the task that an event is about.
+    fn last_error(&mut self, event: &Event) -> Option<&mut ErrorSnapshot> {
+        let key = event.key.to_string();
+        self.errors.iter_mut().rev().find(|error| error.run == event.run && error.key == key)
     }
 
     /// Counts the tasks of the runs that go on anew.

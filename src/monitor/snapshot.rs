@@ -112,6 +112,7 @@ impl RunSnapshot {
             // No prefix has it.
             place: u32::MAX,
             counts: self.counts.with(told, u64::saturating_sub),
+            timed: 0,
             task_seconds: (self.task_seconds - seconds).max(0.0),
             bytes: self.bytes.saturating_sub(bytes),
         })
@@ -177,6 +178,9 @@ pub struct PrefixSnapshot {
     pub place: u32,
     /// How its tasks stand.
     pub counts: Counts,
+    /// Of how many tasks and attempts is known how long they took.
+    #[serde(default)]
+    pub timed: u64,
     /// The time that workers spent in them.
     pub task_seconds: f64,
     /// The bytes of their values.
@@ -320,6 +324,9 @@ pub struct ErrorSnapshot {
     pub details: String,
     /// True if it was not tried again.
     pub is_final: bool,
+    /// True if the task was tried again after it.
+    #[serde(default)]
+    pub is_retried: bool,
 }
 
 /// A state actor.

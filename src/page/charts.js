@@ -134,9 +134,17 @@
 
     #highest(low) {
       let most = 0;
-      for (const list of this.#values) {
-        for (let i = 0; i < list.length; i += 1) if (this.#at[i] >= low && list[i] > most) most = list[i];
-      }
+      this.#at.forEach((moment, i) => {
+        if (moment < low) return;
+        // Areas stand on each other.
+        let stacked = 0;
+        this.#series.forEach(({ area }, which) => {
+          const value = this.#values[which][i];
+          if (area) stacked += value;
+          else most = Math.max(most, value);
+        });
+        most = Math.max(most, stacked);
+      });
       // A limit far above all numbers would press them flat; then it is named in the label only.
       if (this.#limit && this.#limit.value < most * 2.5) most = Math.max(most, this.#limit.value);
       return most;

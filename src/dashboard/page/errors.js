@@ -56,7 +56,7 @@ function named(errors) {
 function entry(error, lookUp) {
   const run = error.run === null ? "" : `run ${error.run}, `;
   const when = make("span");
-  const state = make("span", { class: error.is_final ? "status status-failed" : "status status-cancelled" }, error.is_final ? "final" : "tried again");
+  const state = make("span");
   const text = error.details.trim() || error.error;
   const copy = make("button", { type: "button" }, "Copy");
   copy.addEventListener("click", () => copyText(text, copy));
@@ -71,10 +71,13 @@ function entry(error, lookUp) {
   const trace = make("pre", { tabindex: "0", role: "group", "aria-label": `All that is known of the failure of ${error.key}` }, text);
   const details = make("details", {}, summary, make("div", { class: "tools" }, copy, look), trace);
   const element = make("div", { class: "failure", "data-error": true, "data-run-id": error.run, "data-key": error.key }, details);
-  setAttribute(element, "data-final", error.is_final);
   return {
     element,
-    update({ at, now }) {
+    update({ at, now, is_final: isFinal, is_retried: isRetried }) {
+      // What comes of a failure is known a moment later.
+      setAttribute(element, "data-final", isFinal);
+      setAttribute(state, "class", isRetried ? "status status-cancelled" : "status status-failed");
+      setText(state, isFinal ? "final" : isRetried ? "tried again" : "failed");
       setText(when, `at ${format.seconds(at)}, ${ago(now - at)}`);
     },
   };

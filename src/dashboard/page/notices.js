@@ -4,6 +4,12 @@ import { ended, shareText } from "./counts.js";
 import { counted, find, format, make, setText } from "./elements.js";
 
 const WORDS = { connecting: "connecting", live: "live", lost: "connection lost", ended: "cluster has ended", refused: "not let in" };
+/** What is announced of it. */
+const SPOKEN = {
+  lost: "The connection is lost.",
+  ended: "The cluster has ended.",
+  refused: "The dashboard does not let this page in.",
+};
 /** How far apart two announcements are at least, in milliseconds. */
 const APART = 1500;
 
@@ -22,6 +28,7 @@ export class Notices {
 
   connection(state, { message, seconds }) {
     clearInterval(this.#countdown);
+    if (state !== find("connection").dataset.state && SPOKEN[state]) setText(find("announcer"), SPOKEN[state]);
     find("connection").dataset.state = state;
     document.documentElement.dataset.connection = state;
     setText(find("connection-text"), WORDS[state]);

@@ -184,13 +184,12 @@ class PrefixRow {
     );
   }
 
-  update({ counts, task_seconds: seconds, bytes }) {
+  update({ counts, task_seconds: seconds, timed, bytes }) {
     this.bar.update(counts);
     this.numbers.update(counts);
     setNumber(this.ended, ended(counts), `${format.count(ended(counts))} / ${format.count(counts.total)}`);
-    const tasks = counts.done + counts.failed + counts.retried;
-    const mean = tasks > 0 ? seconds / tasks : 0;
-    setNumber(this.mean, mean, tasks > 0 ? `${format.seconds(mean)} each` : "–");
+    const mean = timed > 0 ? seconds / timed : 0;
+    setNumber(this.mean, mean, timed > 0 ? `${format.seconds(mean)} each` : "–");
     setNumber(this.bytes, bytes, format.bytes(bytes));
   }
 }

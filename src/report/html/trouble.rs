@@ -83,6 +83,11 @@ pub(super) fn errors(recording: &Recording, _: &Summary, out: &mut impl Write) -
     for (place, incident) in failures.iter().enumerate() {
         last.insert((incident.run, &incident.about), place);
     }
+    // After as many of its first failures a task was tried again.
+    let mut retries: HashMap<(Option<u64>, &str), usize> = HashMap::new();
+    for incident in all().filter(|incident| incident.kind == "retried") {
+        *retries.entry((incident.run, &incident.about)).or_default() += 1;
+    }
     let end_of = |place: usize| {
         let task = (failures[place].run, &*failures[place].about);
         given_up.get(&task).filter(|_| last.get(&task) == Some(&place))
@@ -92,8 +97,13 @@ pub(super) fn errors(recording: &Recording, _: &Summary, out: &mut impl Write) -
     let mut shown = 0;
     for (place, incident) in failures.iter().enumerate().take(ERRORS) {
         let end = end_of(place);
-        let end =
-            end.map_or_else(|| "tried again".to_owned(), |end| format!("given up {}", end.text));
+        let retries = retries.get_mut(&(incident.run, &*incident.about));
+        let is_retried = retries.filter(|left| **left > 0).map(|left| *left -= 1).is_some();
+        let end = match end {
+            Some(end) => format!("given up {}", end.text),
+            None if is_retried => "tried again".to_owned(),
+            None => "its run ended".to_owned(),
+        };
         let run = incident.run.map_or_else(String::new, |run| format!("run {run}, "));
         let at = time(incident.at.saturating_sub(recording.began));
         let open = if place == opened { " open" } else { "" };
