@@ -136,6 +136,19 @@ def test_twenty_thousand_tasks_end_with_the_right_counts(page):
     assert page.locator("*").count() < 5_000
 
 
+def test_a_long_traceback_comes_when_it_is_opened(page):
+    def fail(x):
+        raise ValueError("long " * 2_000 + "end")
+
+    with pytest.raises(ValueError, match="long"):
+        mobula.dask.get({"x": (fail, 1)}, "x")
+    page.locator("[data-error] details summary").first.click()
+    shown = "document.querySelector('[data-error] pre').textContent"
+    wait_until(page, f"{shown}.includes('Traceback (most recent call last)')")
+    assert page.evaluate(shown).rstrip().endswith("long end")
+    assert any("/api/snapshot" in request for request in page.requests)
+
+
 def test_the_end_is_told_and_the_last_numbers_stay(chrome, url):
     # What the page asks for just then is refused, and the browser itself says so in the console.
     page = chrome.new_page()

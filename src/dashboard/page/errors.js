@@ -1,6 +1,7 @@
 // The tasks that failed, the last one first, each with all that is known of it.
 
 import { Keyed, counted, find, format, make, setAttribute, setText, show } from "./elements.js";
+import { ask } from "./live.js";
 
 /** So many are shown at first, and so many at most. */
 const FEW = 6;
@@ -57,7 +58,7 @@ function entry(error, lookUp) {
   const run = error.run === null ? "" : `run ${error.run}, `;
   const when = make("span");
   const state = make("span");
-  const text = error.details.trim() || error.error;
+  let text = error.details.trim() || error.error;
   const copy = make("button", { type: "button" }, "Copy");
   copy.addEventListener("click", () => copyText(text, copy));
   const look = make("button", { type: "button" }, "Look up the key");
@@ -70,6 +71,19 @@ function entry(error, lookUp) {
   );
   const trace = make("pre", { tabindex: "0", role: "group", "aria-label": `All that is known of the failure of ${error.key}` }, text);
   const details = make("details", {}, summary, make("div", { class: "tools" }, copy, look), trace);
+  // What is long does not come with the stream; it is fetched when somebody wants to read it.
+  let isWhole = error.details !== "";
+  details.addEventListener("toggle", async () => {
+    if (isWhole) return;
+    isWhole = true;
+    try {
+      text = (await detailsOf(error)) || text;
+      setText(trace, text);
+    } catch {
+      // The notice on top says that nobody answers; the next time it is opened may have more luck.
+      isWhole = false;
+    }
+  });
   const element = make("div", { class: "failure", "data-error": true, "data-run-id": error.run, "data-key": error.key }, details);
   return {
     element,
@@ -81,6 +95,11 @@ function entry(error, lookUp) {
       setText(when, `at ${format.seconds(at)}, ${ago(now - at)}`);
     },
   };
+}
+
+async function detailsOf({ place }) {
+  const { errors } = await ask("/api/snapshot");
+  return named(errors).find((error) => error.place === place)?.details.trim();
 }
 
 function ago(seconds) {
