@@ -145,7 +145,7 @@ fn who_does_not_read_holds_nobody_up_and_hears_of_the_end() {
 fn two_pages(shown: &Shown) -> [impl Iterator<Item = (String, String)> + use<>; 2] {
     [(), ()].map(|()| {
         let mut events = shown.events();
-        assert_eq!(events.next().expect("the first one").0, "snapshot");
+        assert_eq!(events.next().expect("it is told").0, "snapshot");
         events
     })
 }
