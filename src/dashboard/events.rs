@@ -135,6 +135,9 @@ impl Reader {
             return None;
         }
         loop {
+            if self.readers.is_over.load(Ordering::Acquire) {
+                return Some(self.end());
+            }
             let since = now().saturating_duration_since(self.told);
             let due = if self.snapshot.is_some() { APART } else { KEEP_ALIVE };
             let Some(left) = due.checked_sub(since).filter(|left| !left.is_zero()) else {
@@ -144,15 +147,18 @@ impl Reader {
             let next = actix_rt::time::timeout(left.min(LOOK_UP), self.updates.next()).await;
             match next {
                 Ok(Some(update)) => self.hear(&update),
-                Err(_) if !self.readers.is_over.load(Ordering::Acquire) => {}
-                Ok(None) | Err(_) => {
-                    self.has_ended = true;
-                    let mut last = self.take().unwrap_or_default();
-                    last.push(Bytes::from_static(b"event: end\ndata: {}\n\n"));
-                    return Some(last);
-                }
+                Ok(None) => return Some(self.end()),
+                Err(_) => {}
             }
         }
+    }
+
+    /// The last events.
+    fn end(&mut self) -> Vec<Bytes> {
+        self.has_ended = true;
+        let mut last = self.take().unwrap_or_default();
+        last.push(Bytes::from_static(b"event: end\ndata: {}\n\n"));
+        last
     }
 
     fn hear(&mut self, update: &Update) {
