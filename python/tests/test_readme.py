@@ -28,4 +28,10 @@ def test_program(number, tmp_path):
     process = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines() == promised
-    assert process.stderr == ""
+    # Where the dashboard is, is said on the standard error output.
+    said = (
+        r"mobula: the dashboard is at http://127\.0\.0\.1:\d+/\?token=\w+\n"
+        if "dashboard=True" in program
+        else ""
+    )
+    assert re.fullmatch(said, process.stderr), process.stderr

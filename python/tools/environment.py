@@ -83,7 +83,9 @@ class Environment:
             shutil.rmtree(self.directory)
         self._make_empty()
         self.pip(
-            ["install", "--requirement", str(self.requirements)], "installing the requirements"
+            # What is imported is compiled then; most of it never is.
+            ["install", "--no-compile", "--requirement", str(self.requirements)],
+            "installing the requirements",
         )
         self.stamp.write_text(wanted, encoding="utf-8")
 
