@@ -185,7 +185,9 @@ def init(
     )
     url = _core.dashboard_url()
     if url is not None and sys.stderr is not None:
-        print(f"mobula: the dashboard is at {url}", file=sys.stderr)
+        is_elsewhere = not isinstance(dashboard, bool) and dashboard and f":{dashboard}/" not in url
+        why = f", as port {dashboard} is taken" if is_elsewhere else ""
+        print(f"mobula: the dashboard is at {url}{why}", file=sys.stderr)
 
 
 def _modules(preimport: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -129,6 +130,16 @@ def test_pictures_are_svg_and_times_are_known_after_a_run(tmp_path):
         mobula.visualize(x, filename=tmp_path / "graph.png")
     with pytest.raises(ValueError, match="known after a run"):
         mobula.visualize(x, color="time")
+
+
+def test_a_dashboard_says_where_it_is_and_why_not_where_it_was_wanted(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        mobula.init(dashboard=port)
+        said = capsys.readouterr().err
+        assert said == (
+            f"mobula: the dashboard is at {mobula.dashboard_url()}, as port {port} is taken\n"
+        )
 
 
 def test_as_many_workers_as_usual_are_the_usual_ones():
