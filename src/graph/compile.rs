@@ -331,6 +331,7 @@ impl Compiled {
             wanted,
             outputs: outputs.into(),
             fingerprints: OnceLock::new(),
+            prefixes: OnceLock::new(),
         }
     }
 }

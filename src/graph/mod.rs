@@ -28,6 +28,7 @@ mod options;
 mod order;
 mod outputs;
 mod plan;
+mod prefixes;
 mod process_end;
 #[cfg(test)]
 mod tests;
@@ -45,5 +46,6 @@ pub(crate) use options::task_options;
 pub use options::{Backoff, RetryOn, TaskOptions};
 pub use outputs::{Outputs, Results, WrongType};
 pub use plan::{Inputs, Meaning, Plan, TaskId};
+pub(crate) use prefixes::Prefixes;
 pub use process_end::{ProcessEnd, ProcessExit};
 pub use typed::IntoFunc;

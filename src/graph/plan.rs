@@ -19,6 +19,7 @@ use super::function::{CallError, Func, Input, Outcome};
 use super::key::Key;
 use super::options::TaskOptions;
 use super::outputs::{Outputs, Results};
+use super::prefixes::Prefixes;
 use crate::value::{List, Value};
 
 /// A task's number in its plan: its place in the static order, and so its priority.
@@ -92,6 +93,8 @@ pub struct Plan {
     pub(super) outputs: Box<[TaskId]>,
     /// By task; made when the first one is asked for.
     pub(super) fingerprints: OnceLock<Box<[Option<Fingerprint>]>>,
+    /// Made when they are asked for.
+    pub(super) prefixes: OnceLock<Arc<Prefixes>>,
 }
 
 /// What is true of a task in every run.
@@ -244,6 +247,11 @@ impl Plan {
     /// is the same in every process. Asking first looks at the whole plan, literals included.
     pub fn fingerprint(&self, task: TaskId) -> Option<Fingerprint> {
         self.fingerprints.get_or_init(|| fingerprints(self))[task.index()]
+    }
+
+    /// The key prefixes of the tasks. Asking first looks at the whole plan.
+    pub(crate) fn prefixes(&self) -> &Arc<Prefixes> {
+        self.prefixes.get_or_init(|| Arc::new(Prefixes::new(self)))
     }
 
     /// The task's function.

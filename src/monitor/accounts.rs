@@ -4,7 +4,7 @@
 //! bytes are added up from what workers have put down.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::snapshot::{
 };
 use crate::actors::events::HookTimes;
 use crate::engine::{RunId, Standing, Tally, TaskId};
-use crate::graph::Plan;
+use crate::graph::{Plan, Prefixes};
 
 /// Over how long a rate is taken.
 const RATE_OVER: Duration = Duration::from_secs(3);
@@ -30,9 +30,8 @@ pub(super) struct Account {
     pub(super) plan: Option<Arc<Plan>>,
     pub(super) tally: Tally,
     hooks: Option<Arc<HookTimes>>,
-    pub(super) prefix_names: Vec<Arc<str>>,
-    /// By task: its prefix, as a place among the names.
-    pub(super) prefix_of: Vec<u32>,
+    /// The key prefixes of its tasks.
+    pub(super) groups: Arc<Prefixes>,
     /// By prefix.
     prefixes: Vec<OfPrefix>,
     /// The prefixes that snapshots tell of, in order.
@@ -87,16 +86,15 @@ impl Account {
         hooks: Option<Arc<HookTimes>>,
         is_whole: bool,
     ) -> Self {
-        let (prefix_names, prefix_of) = prefixes_of(&plan);
+        let groups = Arc::clone(plan.prefixes());
         Self {
             id,
             began,
             tally,
             hooks,
-            prefixes: vec![OfPrefix::default(); prefix_names.len()],
-            shown: largest(prefix_names.len(), &prefix_of),
-            prefix_names,
-            prefix_of,
+            prefixes: vec![OfPrefix::default(); groups.names.len()],
+            shown: largest(&groups),
+            groups,
             over: None,
             seen: 0,
             unseen: 0,
@@ -135,24 +133,23 @@ impl Account {
         new
     }
 
-    fn prefix(&self, task: TaskId) -> usize {
-        self.prefix_of.get(task.index()).map_or(0, |prefix| *prefix as usize)
-    }
-
-    /// A task has taken so long and made a value of so many bytes.
-    pub(super) fn took(&mut self, task: TaskId, time: Duration, bytes: u64, failed: bool) {
-        let prefix = self.prefix(task);
-        if let Some(of) = self.prefixes.get_mut(prefix) {
-            of.timed += 1;
-            of.time += time;
+    /// So many tasks with one prefix have taken so long each, and made values of so many bytes in all.
+    pub(super) fn took(&mut self, prefix: u32, tasks: u32, time: Duration, bytes: u64) {
+        if let Some(of) = self.prefixes.get_mut(prefix as usize) {
+            of.timed += u64::from(tasks);
+            of.time += time * tasks;
             of.bytes += bytes;
         }
-        self.seen += u64::from(!failed);
+    }
+
+    /// True once somebody has counted the tasks.
+    pub(super) fn is_counted(&self) -> bool {
+        !self.lately.is_empty() || self.last.is_some()
     }
 
     /// A task is tried again.
     pub(super) fn retried(&mut self, task: TaskId) {
-        let prefix = self.prefix(task);
+        let prefix = self.groups.place(task) as usize;
         if let Some(of) = self.prefixes.get_mut(prefix) {
             of.counts.retried += 1;
         }
@@ -175,7 +172,7 @@ impl Account {
         for of in &mut self.prefixes {
             of.counts = Counts { retried: of.counts.retried, ..Counts::default() };
         }
-        for (standing, prefix) in self.tally.standings().zip(&self.prefix_of) {
+        for (standing, prefix) in self.tally.standings().zip(&self.groups.of) {
             let counts = &mut self.prefixes[*prefix as usize].counts;
             match standing {
                 Standing::Open => counts.waiting += 1,
@@ -190,7 +187,7 @@ impl Account {
         for task in self.running.keys() {
             // It may have ended since somebody looked.
             if self.over.is_none() && self.tally.standing(*task) == Standing::Open {
-                let counts = &mut self.prefixes[self.prefix_of[task.index()] as usize].counts;
+                let counts = &mut self.prefixes[self.groups.place(*task) as usize].counts;
                 if counts.waiting > 0 {
                     counts.waiting -= 1;
                     counts.running += 1;
@@ -200,7 +197,7 @@ impl Account {
         if let Some(task) = self.over.as_ref().and_then(|over| over.task)
             && self.tally.standing(task) == Standing::Open
         {
-            let prefix = self.prefix(task);
+            let prefix = self.groups.place(task) as usize;
             let counts = &mut self.prefixes[prefix].counts;
             counts.waiting = counts.waiting.saturating_sub(1);
             counts.failed += 1;
@@ -263,7 +260,7 @@ impl Account {
         let mean_of_all = time / timed as f64;
         let mut longest = vec![0.0_f64; self.prefixes.len()];
         for (task, since) in &self.running {
-            let taken = &mut longest[self.prefix(*task)];
+            let taken = &mut longest[self.groups.place(*task) as usize];
             *taken = taken.max(now.saturating_sub(*since).as_secs_f64());
         }
         let left = self.prefixes.iter().zip(longest).map(|(of, longest)| {
@@ -295,7 +292,7 @@ impl Account {
         self.shown = Vec::new();
         if self.tally.len() > SMALL_GRAPH {
             (self.graph, self.tally) = (None, Tally::default());
-            (self.prefix_of, self.prefix_names) = (Vec::new(), Vec::new());
+            self.groups = Arc::default();
             self.answered = Vec::new();
         }
     }
@@ -306,7 +303,7 @@ impl Account {
             return last.clone();
         }
         let of_prefix = |place: &u32| {
-            let (name, of) = (&self.prefix_names[*place as usize], &self.prefixes[*place as usize]);
+            let (name, of) = (&self.groups.names[*place as usize], &self.prefixes[*place as usize]);
             PrefixSnapshot {
                 name: name.to_string(),
                 place: *place,
@@ -341,8 +338,8 @@ impl Account {
             let mut run = RecordedRun { id: self.id.0, ..RecordedRun::default() };
             run.began = nanoseconds(self.began);
             run.keys = plan.tasks().map(|task| plan.key(task).to_string()).collect();
-            run.prefixes.clone_from(&self.prefix_of);
-            run.prefix_names = self.prefix_names.iter().map(ToString::to_string).collect();
+            run.prefixes.clone_from(&self.groups.of);
+            run.prefix_names = self.groups.names.iter().map(ToString::to_string).collect();
             run.needs_starts.push(0);
             for task in plan.tasks() {
                 run.needs.extend(needs_of(plan, task));
@@ -392,41 +389,13 @@ pub(super) fn needs_of(plan: &Plan, task: TaskId) -> Vec<u32> {
     needs
 }
 
-/// The key prefixes of a plan, and by task which one is its.
-fn prefixes_of(plan: &Plan) -> (Vec<Arc<str>>, Vec<u32>) {
-    let mut names: Vec<Arc<str>> = Vec::new();
-    let mut places: HashMap<Arc<str>, u32> = HashMap::new();
-    // Tasks with one prefix mostly follow each other.
-    let mut last: Option<(Option<&str>, u32)> = None;
-    let of = plan.tasks().map(|task| {
-        let name = plan.key(task).name();
-        if let Some((_, place)) = last.filter(|(last, _)| *last == name) {
-            return place;
-        }
-        let prefix = plan.key(task).prefix();
-        if let Some((_, place)) = last.filter(|(_, last)| *names[*last as usize] == *prefix) {
-            return place;
-        }
-        let place = places.get(&*prefix).copied().unwrap_or_else(|| {
-            let place = u32::try_from(names.len()).unwrap_or(u32::MAX);
-            let name: Arc<str> = prefix.into();
-            names.push(Arc::clone(&name));
-            places.insert(name, place);
-            place
-        });
-        last = Some((name, place));
-        place
-    });
-    let of = of.collect();
-    (names, of)
-}
-
 /// The prefixes with the most tasks, as many as are shown, in their order.
-fn largest(prefixes: usize, prefix_of: &[u32]) -> Vec<u32> {
+fn largest(groups: &Prefixes) -> Vec<u32> {
+    let prefixes = groups.names.len();
     let mut places: Vec<u32> = (0..).take(prefixes).collect();
     if prefixes > PREFIXES_SHOWN {
         let mut sizes = vec![0_u32; prefixes];
-        for prefix in prefix_of {
+        for prefix in &groups.of {
             sizes[*prefix as usize] += 1;
         }
         places.sort_by_key(|place| Reverse(sizes[*place as usize]));

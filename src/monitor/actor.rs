@@ -20,7 +20,7 @@ use super::sources::Sources;
 use super::system::{stand_back, unix_time};
 use crate::actors::callbacks::DoAside;
 use crate::actors::contained_panic_message;
-use crate::actors::events::Listener;
+use crate::actors::events::{Caught, Listener};
 use crate::engine::RunId;
 
 /// How far apart looks are.
@@ -40,6 +40,8 @@ pub(super) struct MonitorActor {
     sources: Sources,
     /// What it hears with, until it ends.
     listener: Option<Listener>,
+    /// What it has heard at the last look.
+    caught: Caught,
     model: Model,
     latest: Latest,
     subscribers: Vec<Subscriber>,
@@ -77,6 +79,7 @@ impl MonitorActor {
         Self {
             sources,
             listener,
+            caught: Caught::default(),
             model: Model::default(),
             latest,
             subscribers: Vec::new(),
@@ -92,13 +95,15 @@ impl MonitorActor {
         let look = self.sources.look();
         let runs = self.sources.runs();
         let stream = self.sources.events.stream();
-        let caught = self.listener.as_ref().map(|listener| stream.catch(listener));
-        let caught = caught.unwrap_or_default();
+        if let Some(listener) = &self.listener {
+            stream.catch(listener, &mut self.caught);
+        }
+        let caught = &mut self.caught;
         let now = self.sources.events.now();
         self.is_lively |= !look.inside.is_empty()
             || !look.awaited.is_empty()
             || !caught.notes.is_empty()
-            || !caught.places.is_empty();
+            || caught.has_tasks();
         self.model.take_in(caught, now);
         for active in runs.iter().filter(|active| active.run.is_running()) {
             if !self.model.knows(active.run.id()) {
@@ -110,8 +115,10 @@ impl MonitorActor {
         if must_count || now.saturating_sub(at) >= cost * COUNTING_SHARE {
             #[expect(clippy::disallowed_methods, reason = "counting must not take much time")]
             let began = Instant::now();
-            self.model.count(now, &look);
+            self.model.count(now, &look, true);
             self.counted = (now, began.elapsed());
+        } else {
+            self.model.count(now, &look, false);
         }
         let inside = look.inside.iter().map(|(worker, (run, task))| (*worker, *run, *task));
         self.model.telling.inside(now, inside.collect());

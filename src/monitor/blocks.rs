@@ -1,7 +1,11 @@
 //! [`Block`]: what a worker did for a while, for a live view: one long task, or many short ones.
 
+use std::time::Duration;
+
 use super::accounts::Account;
-use crate::actors::events::{Batch, Seen};
+use crate::actors::events::{Batch, Stretch};
+use crate::engine::TaskId;
+use crate::graph::Prefixes;
 
 /// What a worker did for a while.
 ///
@@ -36,47 +40,81 @@ const PAUSE: f64 = 0.000_2;
 /// So many blocks are made of what came at once; what is beyond them is not shown.
 const MOST: usize = 4_096;
 
-/// Adds the tasks of a batch to the blocks of one worker, the last of which may go on.
-pub(super) fn add(blocks: &mut Vec<Block>, account: &Account, batch: &Batch, tasks: &[Seen]) {
-    let (from, to) = (batch.from.as_secs_f64(), batch.to.as_secs_f64());
-    #[expect(clippy::cast_precision_loss, reason = "there are at most some thousands")]
-    let each = (to - from) / tasks.len().max(1) as f64;
-    let mut start = from;
-    for (task, _) in tasks {
-        let end = start + each;
-        let prefix = account.prefix_of.get(task.index()).copied().unwrap_or(0);
-        let goes_on = blocks.last().is_some_and(|last| {
-            last.run == batch.run.0
-                && last.worker == batch.worker.0
-                && last.prefix == prefix
-                && last.failed == batch.failed
-                && each < LONG
-                && (last.to - last.from) / f64::from(last.tasks.max(1)) < LONG
-                && start - last.to < PAUSE
-        });
-        let has_room = blocks.len() < MOST;
-        match blocks.last_mut().filter(|_| goes_on) {
-            Some(last) => {
-                last.to = end;
-                last.tasks += 1;
+/// Tasks of a batch that follow each other, with one prefix.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) first: TaskId,
+    pub(super) tasks: u32,
+    pub(super) prefix: u32,
+    /// The bytes of all their values.
+    pub(super) bytes: u64,
+    /// When the first one began.
+    pub(super) from: Duration,
+    /// How long each of them took.
+    pub(super) each: Duration,
+}
+
+/// Shows the pieces that tasks of a batch make which took so long each. A piece of long tasks is of one task.
+pub(super) fn pieces(
+    groups: &Prefixes,
+    from: Duration,
+    each: Duration,
+    seen: &[Stretch],
+    mut show: impl FnMut(Piece),
+) {
+    let is_long = each.as_secs_f64() >= LONG;
+    let mut piece: Option<Piece> = None;
+    let mut from = from;
+    for &Stretch { mut first, mut count, bytes } in seen {
+        while count > 0 {
+            let tasks = if is_long { 1 } else { groups.alike(first, count) };
+            let (prefix, bytes) = (groups.place(first), bytes * u64::from(tasks));
+            if let Some(last) = piece.as_mut().filter(|last| !is_long && last.prefix == prefix) {
+                last.tasks += tasks;
+                last.bytes += bytes;
+            } else {
+                if let Some(last) = piece.take() {
+                    from += each * last.tasks;
+                    show(last);
+                }
+                piece = Some(Piece { first, tasks, prefix, bytes, from, each });
             }
-            None if !has_room => {}
-            None => blocks.push(Block {
-                run: batch.run.0,
-                worker: batch.worker.0,
-                prefix,
-                from: start,
-                to: end,
-                tasks: 1,
-                key: account
-                    .plan
-                    .as_ref()
-                    .map(|plan| plan.key(*task).to_string())
-                    .unwrap_or_default(),
-                failed: batch.failed,
-            }),
+            first = TaskId(first.0 + tasks);
+            count -= tasks;
         }
-        start = end;
+    }
+    piece.into_iter().for_each(show);
+}
+
+/// Adds tasks of a batch to the blocks of one worker, the last of which may go on.
+pub(super) fn add(blocks: &mut Vec<Block>, account: &Account, batch: &Batch, piece: Piece) {
+    let (from, each) = (piece.from.as_secs_f64(), piece.each.as_secs_f64());
+    let last = blocks.last_mut().filter(|last| {
+        last.run == batch.run.0
+            && last.worker == batch.worker.0
+            && last.prefix == piece.prefix
+            && last.failed == batch.failed
+            && each < LONG
+            && (last.to - last.from) / f64::from(last.tasks.max(1)) < LONG
+            && from - last.to < PAUSE
+    });
+    if let Some(last) = last {
+        last.to = from + each * f64::from(piece.tasks);
+        last.tasks += piece.tasks;
+        return;
+    }
+    if blocks.len() < MOST {
+        let key = account.plan.as_ref().map(|plan| plan.key(piece.first).to_string());
+        blocks.push(Block {
+            run: batch.run.0,
+            worker: batch.worker.0,
+            prefix: piece.prefix,
+            from,
+            to: from + each * f64::from(piece.tasks),
+            tasks: piece.tasks,
+            key: key.unwrap_or_default(),
+            failed: batch.failed,
+        });
     }
 }
 
@@ -85,7 +123,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Account, Batch, Block, MOST, add};
+    use super::{Account, Batch, Block, MOST, Stretch, add, pieces};
     use crate::engine::{Memory, Resources, Run, RunId, TaskId, WorkerId};
     use crate::graph::{Graph, Key, Plan};
 
@@ -108,16 +146,20 @@ mod tests {
     fn blocks(account: &Account, batches: &[(u64, u64, std::ops::Range<u32>, bool)]) -> Vec<Block> {
         let mut blocks = Vec::new();
         for (from, to, tasks, failed) in batches {
-            let seen: Vec<(TaskId, u64)> = tasks.clone().map(|task| (TaskId(task), 8)).collect();
+            let count = u32::try_from(tasks.len()).expect("it is small");
             let batch = Batch {
                 run: RunId(7),
                 worker: WorkerId(2),
                 from: Duration::from_micros(*from),
                 to: Duration::from_micros(*to),
-                tasks: seen.len(),
+                stretches: 1,
+                tasks: count,
                 failed: *failed,
             };
-            add(&mut blocks, account, &batch, &seen);
+            let each = batch.to.saturating_sub(batch.from) / count;
+            let seen = [Stretch { first: TaskId(tasks.start), count, bytes: 8 }];
+            let show = |piece| add(&mut blocks, account, &batch, piece);
+            pieces(&account.groups, batch.from, each, &seen, show);
         }
         blocks
     }
@@ -140,6 +182,26 @@ mod tests {
         assert_eq!(told(&blocks), [(3000, [0, 3290])]);
         let [block] = &blocks[..] else { panic!("there is one") };
         assert_eq!((block.run, block.worker, block.key.as_str()), (7, 2, "('x', 0)"));
+    }
+
+    #[test]
+    fn stretches_of_one_prefix_are_one_piece_with_all_their_bytes() {
+        let account = account(4, 2);
+        let stretch = |first, count, bytes| Stretch { first: TaskId(first), count, bytes };
+        let seen = [stretch(0, 1, 8), stretch(2, 4, 16), stretch(1, 1, 0)];
+        let told = |each| -> Vec<(u32, u32, u64, u128)> {
+            let mut told = Vec::new();
+            pieces(&account.groups, Duration::from_secs(1), each, &seen, |piece| {
+                told.push((piece.first.0, piece.tasks, piece.bytes, piece.from.as_micros()));
+            });
+            told
+        };
+        let short = told(Duration::from_micros(1));
+        assert_eq!(short, [(0, 3, 40, 1_000_000), (4, 2, 32, 1_000_003), (1, 1, 0, 1_000_005)]);
+        let long = told(Duration::from_millis(1));
+        let wanted = [(0, 8), (2, 16), (3, 16), (4, 16), (5, 16), (1, 0)];
+        assert!(long.iter().map(|(first, _, bytes, _)| (*first, *bytes)).eq(wanted));
+        assert!(long.iter().all(|(_, tasks, ..)| *tasks == 1));
     }
 
     #[test]

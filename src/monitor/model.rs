@@ -99,33 +99,34 @@ impl Model {
     }
 
     /// Takes in what was caught.
-    pub(super) fn take_in(&mut self, caught: Caught, now: Duration) {
-        for note in caught.notes {
+    pub(super) fn take_in(&mut self, caught: &mut Caught, now: Duration) {
+        for note in caught.notes.drain(..) {
             self.hear(note);
         }
-        for (batches, tasks) in &caught.places {
+        for (batches, stretches) in caught.batches() {
             let mut at = 0;
             // Those of one worker follow each other.
             let mut blocks = Vec::new();
             for batch in batches {
-                let seen = &tasks[at..at + batch.tasks];
-                at += batch.tasks;
+                let seen = &stretches[at..at + batch.stretches];
+                at += batch.stretches;
                 let worker = self.workers.entry(batch.worker).or_default();
                 worker.busy += batch.to.saturating_sub(batch.from);
-                worker.tasks += if batch.failed { 0 } else { seen.len() as u64 };
+                worker.tasks += if batch.failed { 0 } else { u64::from(batch.tasks) };
                 let Some(account) = self.accounts.get_mut(&batch.run) else { continue };
-                let count = u32::try_from(seen.len()).unwrap_or(u32::MAX).max(1);
-                let each = batch.to.saturating_sub(batch.from) / count;
-                for (task, bytes) in seen {
-                    account.took(*task, each, *bytes, batch.failed);
-                }
+                account.seen += if batch.failed { 0 } else { u64::from(batch.tasks) };
+                let each = batch.to.saturating_sub(batch.from) / batch.tasks.max(1);
+                let groups = Arc::clone(&account.groups);
+                blocks::pieces(&groups, batch.from, each, seen, |piece| {
+                    account.took(piece.prefix, piece.tasks, each, piece.bytes);
+                    blocks::add(&mut blocks, account, batch, piece);
+                });
                 self.telling.ended(batch, seen);
-                blocks::add(&mut blocks, account, batch, seen);
             }
             self.blocks.append(&mut blocks);
         }
         self.totals.unseen_events += caught.lost_notes;
-        for (run, tasks) in caught.unseen {
+        for (run, tasks) in caught.unseen() {
             self.totals.unseen += tasks;
             if let Some(account) = self.accounts.get_mut(&run) {
                 account.unseen += tasks;
@@ -137,9 +138,12 @@ impl Model {
     fn hear(&mut self, Note { at, what }: Note) {
         match what {
             Noted::RunBegan { run, began, plan, tally, hooks } => {
+                let may_have_answered = hooks.is_some();
                 let mut account = Account::new(run, began, plan, tally, hooks, true);
-                account.count(at);
-                drop(account.newly_answered());
+                if may_have_answered {
+                    account.count(at);
+                    drop(account.newly_answered());
+                }
                 self.telling.began(&account);
                 if self.accounts.insert(run, account).is_none() {
                     self.totals.runs += 1;
@@ -250,9 +254,11 @@ impl Model {
         self.errors.iter_mut().rev().find(|error| error.run == event.run && error.key == key)
     }
 
-    /// Counts the tasks of the runs that go on anew.
-    pub(super) fn count(&mut self, now: Duration, look: &Look) {
-        for account in self.accounts.values_mut().filter(|account| account.over.is_none()) {
+    /// Counts the tasks of the runs that go on anew: of all, or of those that nobody has counted yet.
+    pub(super) fn count(&mut self, now: Duration, look: &Look, all: bool) {
+        let wanted =
+            |account: &&mut Account| account.over.is_none() && (all || !account.is_counted());
+        for account in self.accounts.values_mut().filter(wanted) {
             let id = account.id;
             let inside = look.inside.values().filter(|(run, _)| *run == id);
             let awaited = look.awaited.iter().find(|(run, _)| *run == id);

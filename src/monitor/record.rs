@@ -72,6 +72,13 @@ pub enum Record {
         /// By task: the numbers of the tasks that it needs, each once.
         needs: Vec<Vec<u32>>,
     },
+    /// The tasks of a run are those of an earlier one, whose keys were told: it is of the same plan.
+    SameKeys {
+        /// The run.
+        run: u64,
+        /// The earlier one.
+        as_run: u64,
+    },
     /// Callbacks have answered for tasks.
     Cached {
         /// When.

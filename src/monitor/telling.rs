@@ -1,18 +1,21 @@
 //! [`Telling`]: what happened, as records for those who record it. Nothing is made while nobody does.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::accounts::{Account, Over, nanoseconds, needs_of};
 use super::record::{Ended, Outcome, Record};
 use super::snapshot::{Counts, HookSnapshot, MemorySnapshot};
-use crate::actors::events::{Batch, Event, Happening, Seen};
+use crate::actors::events::{Batch, Event, Happening, Stretch};
 use crate::engine::{RunId, TaskId, WorkerId};
 use crate::graph::Plan;
 
 /// So many keys stand on one line of a journal.
 const KEYS_A_RECORD: usize = 1_000;
+
+/// The plans of so many runs are known again.
+const PLANS_KNOWN: usize = 16;
 
 /// The records of what happened since somebody has taken them.
 #[derive(Default)]
@@ -24,6 +27,8 @@ pub(super) struct Telling {
     inside: HashSet<(WorkerId, RunId, TaskId)>,
     /// Which of them were told.
     told: HashSet<(WorkerId, RunId, TaskId)>,
+    /// Plans whose keys were told, and of which run; the oldest first.
+    plans: VecDeque<(Weak<Plan>, RunId)>,
 }
 
 impl Telling {
@@ -40,6 +45,8 @@ impl Telling {
 
     /// The beginning of what somebody records.
     pub(super) fn introduce(&mut self, now: Duration, unix_time: f64) {
+        // Who begins to record now has been told of none.
+        self.plans.clear();
         self.tell(|| Record::Journal {
             version: 1,
             mobula: env!("CARGO_PKG_VERSION").to_owned(),
@@ -79,7 +86,16 @@ impl Telling {
             spared: u32::try_from(cached.len()).unwrap_or(u32::MAX),
         });
         if let Some(plan) = &account.plan {
-            self.keys(account, plan);
+            let is_known = |(known, _): &&(Weak<Plan>, RunId)| known.as_ptr() == Arc::as_ptr(plan);
+            if let Some((_, as_run)) = self.plans.iter().find(is_known) {
+                self.records.push(Record::SameKeys { run, as_run: as_run.0 });
+            } else {
+                self.keys(account, plan);
+                self.plans.push_back((Arc::downgrade(plan), account.id));
+                if self.plans.len() > PLANS_KNOWN {
+                    self.plans.pop_front();
+                }
+            }
         }
         if !cached.is_empty() {
             self.records.push(Record::Cached { at, run, tasks: cached });
@@ -99,10 +115,10 @@ impl Telling {
         for chunk in tasks.chunks(KEYS_A_RECORD) {
             let first = chunk[0].0;
             let prefixes: Vec<u32> =
-                chunk.iter().map(|task| account.prefix_of[task.index()]).collect();
+                chunk.iter().map(|task| account.groups.of[task.index()]).collect();
             // Prefixes are numbered in the order in which they come.
             let most = prefixes.iter().max().map_or(0, |last| *last as usize + 1).max(named);
-            let new = account.prefix_names[named..most].iter();
+            let new = account.groups.names[named..most].iter();
             self.records.push(Record::Keys {
                 run: account.id.0,
                 first,
@@ -116,15 +132,15 @@ impl Telling {
     }
 
     /// Tasks have ended in a worker.
-    pub(super) fn ended(&mut self, batch: &Batch, seen: &[Seen]) {
+    pub(super) fn ended(&mut self, batch: &Batch, seen: &[Stretch]) {
         self.tell(|| {
             Record::Ended(Ended {
                 run: batch.run.0,
                 worker: batch.worker.0,
                 from: nanoseconds(batch.from),
                 to: nanoseconds(batch.to),
-                tasks: seen.iter().map(|(task, _)| task.0).collect(),
-                bytes: seen.iter().map(|(_, bytes)| *bytes).collect(),
+                tasks: seen.iter().flat_map(|seen| seen.tasks().map(|task| task.0)).collect(),
+                bytes: seen.iter().flat_map(|seen| seen.tasks().map(|_| seen.bytes)).collect(),
                 failed: batch.failed,
             })
         });

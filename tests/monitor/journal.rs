@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use mobula::monitor::{Ended, Record, Recording, RunStatus};
-use mobula::{CallbackBuilder, Cluster, Graph, Key, Value, graph};
+use mobula::{CallbackBuilder, Cluster, Graph, Key, Plan, Value, graph};
 
 use crate::watchdog::watched;
 
@@ -63,6 +64,35 @@ fn every_task_of_a_run_stands_in_its_journal_once() {
             panic!("the run has ended");
         };
         assert_eq!((outcome.status, outcome.done), (RunStatus::Done, u64::from(COUNT)));
+    });
+}
+
+#[test]
+fn the_keys_of_a_plan_stand_in_each_journal_once_and_are_read_for_all_of_its_runs() {
+    watched(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let cluster = Cluster::builder().workers(1).start().unwrap();
+        let monitor = cluster.monitor().unwrap();
+        let plan = Plan::new(graph! { "x" => (inc, 1), "y" => (inc, "x") }, "y").unwrap();
+        let plan = Arc::new(plan);
+        let one_journal = |name: &str| {
+            let path = directory.path().join(name);
+            let journal = monitor.journal_blocking(&path).unwrap();
+            for _ in 0..3 {
+                cluster.run(Arc::clone(&plan)).wait().unwrap();
+            }
+            journal.close_blocking().unwrap();
+            let keys = |record: &&Record| matches!(record, Record::Keys { .. });
+            assert_eq!(read(&path).iter().filter(keys).count(), 1);
+            let recording = Recording::read_journal(&path).unwrap();
+            assert_eq!(recording.runs.len(), 3);
+            for run in &recording.runs {
+                assert_eq!((&run.keys[..], run.done), (&["x".to_owned(), "y".to_owned()][..], 2));
+            }
+        };
+        // Whoever begins to record later is told of the keys again.
+        one_journal("one.jsonl");
+        one_journal("two.jsonl");
     });
 }
 

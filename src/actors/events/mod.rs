@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub use happening::{Event, Happening};
 pub(crate) use history::HistorySettings;
 pub(crate) use hook_times::HookTimes;
-pub(crate) use stream::{Batch, Caught, End, Listener, Note, Noted, Seen, Stream};
+pub(crate) use stream::{Batch, Caught, End, Listener, Note, Noted, Stream, Stretch};
 
 use crate::engine::{RunId, TaskId, WorkerId};
 use crate::graph::Key;

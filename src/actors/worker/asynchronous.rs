@@ -18,6 +18,7 @@ use futures::FutureExt;
 
 use super::super::callbacks::PreStates;
 use super::super::contained_panic_message;
+use super::super::events::Stretch;
 use super::active::{ActiveRun, Report};
 use super::crew::Crew;
 use super::failing::{call_failed, fail_by_hook, fail_task};
@@ -120,7 +121,7 @@ impl Handler<AwaitTask> for AsyncActor {
             match value {
                 Ok(value) => end.complete(&active, ticket, value, states, since),
                 Err(cause) => {
-                    let seen = (ticket.task(), 0);
+                    let seen = Stretch::new(ticket.task(), 0);
                     note_outside(&active.events, run, end.worker, seen, since, true);
                     fail_task(&active, ticket, end.worker, cause);
                 }
@@ -162,7 +163,7 @@ impl End {
         if let Err(failure) = posttask(active, &ticket, &value, states) {
             return fail_by_hook(active, ticket, self.worker, failure);
         }
-        let seen = (ticket.task(), value.bytes() as u64);
+        let seen = Stretch::new(ticket.task(), value.bytes() as u64);
         note_outside(&active.events, active.run.id(), self.worker, seen, since, false);
         let completion = active.run.complete(self.worker, ticket, value);
         if completion.ended {

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::super::events::{Batch, Events, Seen};
+use super::super::events::{Batch, Events, Stretch};
 use super::thread::WorkerThread;
 use crate::engine::{Run, RunId, TaskId, WorkerId};
 use crate::value::Value;
@@ -15,7 +15,7 @@ use crate::value::Value;
 pub(super) struct Notebook {
     /// Whether somebody listened when the worker last looked.
     is_heard: Cell<bool>,
-    seen: RefCell<Vec<Seen>>,
+    seen: RefCell<Vec<Stretch>>,
     /// When the first of them began at the earliest, by the worker's clock.
     since: Cell<Duration>,
     /// When the worker's clock began, by the cluster's.
@@ -36,14 +36,14 @@ impl Notebook {
 
 impl WorkerThread {
     /// A turn begins: what is noted from here on is of one run. Answers what was noted of the turn around it.
-    pub(super) fn begin_notes(&self, now: Duration) -> (Vec<Seen>, Duration) {
+    pub(super) fn begin_notes(&self, now: Duration) -> (Vec<Stretch>, Duration) {
         let notebook = &self.notebook;
         notebook.is_heard.set(self.crew.events().stream().is_heard());
         (notebook.seen.take(), notebook.since.replace(now))
     }
 
     /// A turn is over: puts down what was noted in it.
-    pub(super) fn end_notes(&self, run: &Run, around: (Vec<Seen>, Duration)) {
+    pub(super) fn end_notes(&self, run: &Run, around: (Vec<Stretch>, Duration)) {
         if !self.notebook.seen.borrow().is_empty() {
             self.put_down(run.id(), self.now(), false);
         }
@@ -55,7 +55,11 @@ impl WorkerThread {
     #[inline]
     pub(super) fn saw(&self, task: TaskId, value: &Value) {
         if self.notebook.is_heard.get() {
-            self.notebook.seen.borrow_mut().push((task, value.bytes() as u64));
+            let bytes = value.bytes() as u64;
+            let mut seen = self.notebook.seen.borrow_mut();
+            if !seen.last_mut().is_some_and(|last| last.takes_in(task, bytes)) {
+                seen.push(Stretch::new(task, bytes));
+            }
         }
     }
 
@@ -76,13 +80,13 @@ impl WorkerThread {
             return;
         }
         let now = self.now();
-        let (from, noted) = (notebook.since.get(), notebook.seen.borrow().len());
+        let (from, noted) = (notebook.since.get(), count(&notebook.seen.borrow()));
         if noted > 0 {
             // How the time was shared by those before it and this one, nobody knows.
-            let each = now.saturating_sub(from) / u32::try_from(noted + 1).unwrap_or(u32::MAX);
+            let each = now.saturating_sub(from) / noted.saturating_add(1);
             self.put_down(run.id(), now.saturating_sub(each), false);
         }
-        notebook.seen.borrow_mut().push((task, 0));
+        notebook.seen.borrow_mut().push(Stretch::new(task, 0));
         self.put_down(run.id(), now, true);
     }
 
@@ -95,7 +99,8 @@ impl WorkerThread {
             worker: self.id,
             from: notebook.origin + since,
             to: notebook.origin + now,
-            tasks: seen.len(),
+            stretches: seen.len(),
+            tasks: count(&seen),
             failed,
         };
         self.crew.events().stream().put(batch, &mut seen);
@@ -105,7 +110,7 @@ impl WorkerThread {
     pub(super) fn note_elsewhere(
         &self,
         run: RunId,
-        seen: Seen,
+        seen: Stretch,
         took: Duration,
         to: Duration,
         failed: bool,
@@ -114,10 +119,16 @@ impl WorkerThread {
         if stream.is_heard() {
             let to = self.notebook.origin + to;
             let from = to.saturating_sub(took);
-            let batch = Batch { run, worker: self.id, from, to, tasks: 1, failed };
+            let batch =
+                Batch { run, worker: self.id, from, to, stretches: 1, tasks: seen.count, failed };
             stream.put(batch, &mut vec![seen]);
         }
     }
+}
+
+/// How many tasks there are in all.
+fn count(seen: &[Stretch]) -> u32 {
+    seen.iter().map(|stretch| stretch.count).sum()
 }
 
 /// Puts down a task that ended outside of any worker.
@@ -125,12 +136,20 @@ pub(super) fn note_outside(
     events: &Events,
     run: RunId,
     worker: WorkerId,
-    seen: Seen,
+    seen: Stretch,
     since: Duration,
     failed: bool,
 ) {
     if events.stream().is_heard() {
-        let batch = Batch { run, worker, from: since, to: events.now(), tasks: 1, failed };
+        let batch = Batch {
+            run,
+            worker,
+            from: since,
+            to: events.now(),
+            stretches: 1,
+            tasks: seen.count,
+            failed,
+        };
         events.stream().put(batch, &mut vec![seen]);
     }
 }

@@ -122,6 +122,7 @@ impl Recorder {
                 let at = self.recording.ended;
                 self.run(run, at).add_keys(first, keys, &prefixes, new_prefixes, &needs);
             }
+            Record::SameKeys { run, as_run } => self.same_keys(run, as_run),
             Record::Cached { at, run, tasks } => {
                 let at = self.seen(nanoseconds(at));
                 self.run(run, at).cached.extend(tasks);
@@ -210,6 +211,25 @@ impl Recorder {
             runs.push(RecordedRun { id, began: at, needs_starts, ..RecordedRun::default() });
             place
         })
+    }
+
+    /// A run has the keys of another one, if those are known.
+    fn same_keys(&mut self, run: u64, as_run: u64) {
+        let place = self.place(run, self.recording.ended) as usize;
+        let runs = &mut self.recording.runs;
+        let other = self.places.get(&as_run).map(|other| *other as usize);
+        let Some(Ok([run, other])) = other.map(|other| runs.get_disjoint_mut([place, other]))
+        else {
+            return;
+        };
+        if run.keys.is_empty() {
+            run.keys.clone_from(&other.keys);
+            run.prefixes.clone_from(&other.prefixes);
+            run.prefix_names.clone_from(&other.prefix_names);
+            run.needs.clone_from(&other.needs);
+            run.needs_starts.clone_from(&other.needs_starts);
+            run.tasks = run.tasks.max(other.tasks);
+        }
     }
 
     fn worker(&mut self, worker: u32, pid: Option<u32>) {

@@ -41,6 +41,19 @@ fn read(lines: &str) -> Result<Recording, String> {
 }
 
 #[test]
+fn a_run_has_the_keys_of_another_if_those_are_known() {
+    let same = |run, as_run| Record::SameKeys { run, as_run };
+    let first = [run(7, 0.0, 2), keys(7, 0, &["x-1", "x-2"], &[&[], &[0]])];
+    let others = [run(8, 1.0, 2), same(8, 7), same(8, 8), same(9, 6), same(7, 8), same(8, 7)];
+    let recording = recording(first.into_iter().chain(others));
+    let [first, second, third] = &recording.runs[..] else { panic!("there are three runs") };
+    assert_eq!((&second.keys, &second.needs), (&first.keys, &vec![0]));
+    assert_eq!((&second.needs_starts, &second.prefixes), (&first.needs_starts, &first.prefixes));
+    assert_eq!((&second.prefix_names, second.tasks), (&first.prefix_names, 2));
+    assert!(third.keys.is_empty());
+}
+
+#[test]
 fn a_batch_shares_its_time() {
     let recording = recording([run(7, 0.0, 3), Record::Ended(ended(7, 1, 100, 110, &[0, 1, 2]))]);
     let times: Vec<_> = recording.spans.iter().map(|span| (span.from, span.to)).collect();

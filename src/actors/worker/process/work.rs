@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::super::events::Stretch;
 use super::super::active::ActiveRun;
 use super::super::thread::WorkerThread;
 use super::link::{Heard, Link};
@@ -163,7 +164,7 @@ impl WorkerThread {
             };
             let took = Duration::from_nanos(done.elapsed);
             if let Some((run, task)) = self.station.borrow().task_of(done.number) {
-                self.note_elsewhere(run, (task, bytes), took, to, failed);
+                self.note_elsewhere(run, Stretch::new(task, bytes), took, to, failed);
             }
             to = to.saturating_sub(took);
         }
