@@ -359,6 +359,18 @@ def test_nothing_that_comes_with_a_key_is_markup(chrome, tmp_path):
         assert html.escape(evil, quote=False) in page.inner_html("#stream .legend")
 
 
+def test_each_of_very_many_prefixes_has_its_own_name(chrome, tmp_path):
+    names = [f"name{number}" for number in range(70_000)]
+    journal = Journal(1)
+    journal.run(1, names, names, [[] for _ in names])
+    journal.end(1, 69_999, 0, 5_000_000)
+    journal.finish(1)
+    with opened(chrome, write_report(journal, tmp_path)) as page:
+        page.focus(STREAM)
+        page.keyboard.press("ArrowRight")
+        assert page.inner_text(TIP).startswith("name69999\nname69999, run 1, worker 0\n")
+
+
 def test_a_run_that_crashed_has_a_report(chrome, failing, tmp_path):
     class Cut:
         def lines(self):

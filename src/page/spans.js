@@ -14,7 +14,7 @@
       this.high = -Infinity;
       this.from = new Float64Array(PIECE);
       this.to = new Float64Array(PIECE);
-      this.prefix = new Uint16Array(PIECE);
+      this.prefix = new Uint32Array(PIECE);
       this.failed = new Uint8Array(PIECE);
       this.task = new Uint32Array(PIECE);
     }

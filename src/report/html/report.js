@@ -50,12 +50,12 @@
   /** The number of each run, where its tasks begin in the list of all, and by task the place of its prefix. */
   function readTasks(reader) {
     const runs = new Float64Array(reader.number());
-    const prefixes = new Uint16Array(reader.number());
+    const prefixes = new Uint32Array(reader.number());
     const firsts = new Uint32Array(runs.length + 1);
     for (let run = 0; run < runs.length; run += 1) {
       runs[run] = reader.number();
       firsts[run + 1] = firsts[run] + reader.number();
-      for (let i = firsts[run]; i < firsts[run + 1]; i += 1) prefixes[i] = Math.min(reader.number(), 65535);
+      for (let i = firsts[run]; i < firsts[run + 1]; i += 1) prefixes[i] = reader.number();
     }
     /** The place of a task in the list of all, if anything is known of it. */
     const find = (run, task) => (firsts[run] + task < firsts[run + 1] ? firsts[run] + task : -1);
@@ -150,7 +150,7 @@
     }
     const spans = readSpans(await unpack("span-data"), data.tick);
     const { tasks } = spans;
-    const prefix = new Uint16Array(spans.count);
+    const prefix = new Uint32Array(spans.count);
     const nameless = Math.max(data.prefixes.indexOf("?"), 0);
     for (let i = 0; i < spans.count; i += 1) {
       const place = tasks.find(spans.run[i], spans.task[i]);
