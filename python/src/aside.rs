@@ -23,6 +23,9 @@ pub(crate) static RELEASES: Aside = Aside::new("mobula-releaser");
 /// Tells the parent of a child process which of its handles are not needed any more.
 pub(crate) static RETURNS: Aside = Aside::new("mobula-returns");
 
+/// Hands to handlers of Python's what is logged.
+pub(crate) static LOGS: Aside = Aside::new("mobula-logs");
+
 /// Something to do in the interpreter.
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
 
@@ -117,7 +120,7 @@ fn run(jobs: &Receiver<Job>) {
 /// the process, after that of the workers.
 #[pyfunction]
 pub(crate) fn end_aside(py: Python<'_>) {
-    for aside in [&ACTORS, &FUTURES, &RELEASES, &RETURNS] {
+    for aside in [&ACTORS, &FUTURES, &RELEASES, &RETURNS, &LOGS] {
         aside.end(py);
     }
 }

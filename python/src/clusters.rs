@@ -22,6 +22,7 @@ use crate::errors;
 use crate::fork::{self, PerProcess};
 use crate::ingest::name;
 use crate::interpreter::{Interpreter, released};
+use crate::logging;
 use crate::numbers::{shown, whole};
 use crate::object;
 use crate::processes::{ProcessSettings, Program};
@@ -239,13 +240,15 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
             return Ok(usual);
         }
     }
+    logging::follow_level(py)?;
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
         if let Some(shared) = clusters.threads.get(&workers) {
-            return Ok(shared.handle());
+            return Ok((shared.handle(), false));
         }
         let builder = clusters.settings.builder(workers);
+        let is_unseen = workers.is_some() && clusters.dashboard.is_some();
         let shared = Shared {
             cluster: builder.start()?,
             users: Arc::default(),
@@ -259,9 +262,19 @@ pub(crate) fn threads(py: Python<'_>, workers: Option<usize>) -> PyResult<Handle
         drop(clusters);
         drop(unused);
         watching::show(handle.client())?;
-        Ok(handle)
+        Ok((handle, is_unseen))
     });
-    made.map_err(|error: mobula::Error| errors::exception(py, &error))
+    let (handle, is_unseen) = made.map_err(|error: mobula::Error| errors::exception(py, &error))?;
+    if is_unseen {
+        let number = handle.client().workers();
+        let text = format!(
+            "num_workers={number}: these workers are others than those that the dashboard shows, and it \
+             shows nothing of their runs; leave num_workers out, or give mobula.init that number"
+        );
+        let category = py.get_type::<PyRuntimeWarning>();
+        PyErr::warn(py, &category, &CString::new(text)?, 1)?;
+    }
+    Ok(handle)
 }
 
 impl Clusters {
@@ -288,6 +301,7 @@ impl Inline {
 }
 
 pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
+    logging::follow_level(py)?;
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
@@ -337,6 +351,7 @@ pub(crate) fn init(
             "Mobula is running already, in the parent of this process, which alone can set it up",
         ));
     }
+    logging::follow_level(py)?;
     let placement = kind.map(placement).transpose()?.unwrap_or_default();
     let processes = ProcessSettings {
         preimport: preimport.unwrap_or_default(),

@@ -25,6 +25,7 @@ mod hooks;
 mod ingest;
 mod interpreter;
 mod lent;
+mod logging;
 mod mailroom;
 mod numbers;
 mod object;
@@ -102,4 +103,11 @@ mod _core {
     use crate::waiting::{get, get_now, put, wait};
     #[pymodule_export]
     use crate::watching::{Progress, Recorder, snapshots};
+
+    #[pymodule_init]
+    #[expect(clippy::unnecessary_wraps, reason = "this is how modules begin")]
+    fn begin() -> pyo3::PyResult<()> {
+        crate::logging::begin();
+        Ok(())
+    }
 }

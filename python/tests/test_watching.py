@@ -142,6 +142,14 @@ def test_a_dashboard_says_where_it_is_and_why_not_where_it_was_wanted(capsys):
         )
 
 
+def test_a_run_that_the_dashboard_does_not_show_warns_of_it_once():
+    mobula.init(num_workers=1, dashboard=True)
+    with pytest.warns(RuntimeWarning, match="num_workers=3: .* the dashboard shows"):
+        assert mobula.dask.get({"x": (add, 1, 2)}, "x", num_workers=3) == 3
+    # The workers are there by now. (Other warnings are errors in these tests.)
+    assert mobula.dask.get({"x": (add, 1, 2)}, "x", num_workers=3) == 3
+
+
 def test_as_many_workers_as_usual_are_the_usual_ones():
     mobula.init(num_workers=2, dashboard=True)
     mobula.dask.get(GRAPH, "y", num_workers=2)
