@@ -67,7 +67,7 @@ fn size(label: &str) -> (f32, f32) {
 
 pub(super) fn graph_of(live: &LiveGraph) -> Graph {
     let drawing = Drawing::of_tasks(&live.run);
-    let is_large = live.run.keys.len() > MOST_TASKS;
+    let is_large = live.run.graph.keys.len() > MOST_TASKS;
     let drawing = if is_large { drawing.grouped_above(PREFIXES_SHOWN) } else { drawing };
     let diagram = drawing.diagram();
     let sizes: Vec<_> = diagram.nodes.iter().map(|node| size(&node.label)).collect();

@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
     pub(super) fn len(&self) -> usize {
         match self {
             Source::Plan(plan) => plan.len(),
-            Source::Run(..) => self.run().map_or(0, |run| run.keys.len()),
+            Source::Run(..) => self.run().map_or(0, |run| run.graph.keys.len()),
         }
     }
 
@@ -49,7 +49,7 @@ impl<'a> Source<'a> {
         match self {
             Source::Plan(plan) => plan.key(TaskId(task)).to_string(),
             Source::Run(..) => {
-                self.run().map_or_else(String::new, |run| run.keys[task as usize].clone())
+                self.run().map_or_else(String::new, |run| run.graph.keys[task as usize].clone())
             }
         }
     }
@@ -100,11 +100,11 @@ impl<'a> Source<'a> {
             }
             Source::Run(..) => {
                 let Some(run) = self.run() else { return Prefixes::default() };
-                let mut names = run.prefix_names.clone();
-                let last = run.prefixes.iter().max().map_or(0, |last| *last as usize + 1);
+                let mut names = run.graph.prefix_names.clone();
+                let last = run.graph.prefixes.iter().max().map_or(0, |last| *last as usize + 1);
                 names.resize(names.len().max(last.max(1)), String::new());
-                let mut of = run.prefixes.clone();
-                of.resize(run.keys.len(), 0);
+                let mut of = run.graph.prefixes.clone();
+                of.resize(run.graph.keys.len(), 0);
                 Prefixes { names, of }
             }
         }
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
     /// By task: what was measured. Empty if nothing was.
     pub(super) fn measured(&self) -> Vec<Measured> {
         let Source::Run(Some(run), spans, place) = self else { return Vec::new() };
-        let mut all = vec![Measured::default(); run.keys.len()];
+        let mut all = vec![Measured::default(); run.graph.keys.len()];
         let own = spans.iter().filter(|span| span.run as usize == *place);
         for span in own {
             let Some(task) = all.get_mut(span.task as usize) else { continue };

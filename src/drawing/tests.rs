@@ -1,8 +1,10 @@
 //! Pictures of plans and of recorded runs.
 
+use std::sync::Arc;
+
 use super::{Color, Drawing, NodeKind};
 use crate::graph::{Graph, Key, Plan};
-use crate::monitor::{RecordedRun, Recording, Span};
+use crate::monitor::{RecordedGraph, RecordedRun, Recording, Span};
 
 fn inc(x: i64) -> i64 {
     x + 1
@@ -25,15 +27,14 @@ fn pairs(count: i64) -> Plan {
 
 /// A run of four tasks: `a` and `b` feed `c`, which feeds `d`.
 fn recording() -> Recording {
-    let run = RecordedRun {
+    let graph = RecordedGraph {
         keys: ["a-1", "b-1", "c-1", "d-<1>"].map(str::to_owned).to_vec(),
         prefixes: vec![0, 1, 2, 3],
         prefix_names: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
         needs_starts: vec![0, 0, 0, 2, 3],
         needs: vec![0, 1, 2],
-        cached: vec![1],
-        ..RecordedRun::default()
     };
+    let run = RecordedRun { graph: Arc::new(graph), cached: vec![1], ..RecordedRun::default() };
     let span =
         |task, from, to, bytes, failed| Span { task, from, to, bytes, failed, ..Span::default() };
     let spans = vec![
@@ -101,8 +102,9 @@ fn a_run_that_is_not_there_is_an_empty_picture() {
 #[test]
 fn a_recording_that_names_unknown_tasks_is_drawn() {
     let mut recording = recording();
-    recording.runs[0].needs = vec![0, 99, 2];
-    recording.runs[0].prefixes = vec![9];
+    let graph = Arc::make_mut(&mut recording.runs[0].graph);
+    graph.needs = vec![0, 99, 2];
+    graph.prefixes = vec![9];
     recording.runs[0].cached = vec![99];
     recording.spans[0].task = 99;
     assert_eq!(Drawing::of_run(&recording, 0).diagram().edges.len(), 2);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::recording::RecordedRun;
+use super::recording::{RecordedGraph, RecordedRun};
 use super::snapshot::{
     Counts, HookSnapshot, PREFIXES_SHOWN, PrefixSnapshot, RunSnapshot, RunStatus,
 };
@@ -138,7 +138,7 @@ impl Account {
         if let Some(of) = self.prefixes.get_mut(prefix as usize) {
             of.timed += u64::from(tasks);
             of.time += time * tasks;
-            of.bytes += bytes;
+            of.bytes = of.bytes.saturating_add(bytes);
         }
     }
 
@@ -324,7 +324,7 @@ impl Account {
             more_prefixes: (self.prefixes.len() - self.shown.len()) as u64,
             rate: self.rate(now),
             seconds_left: self.seconds_left(now, workers),
-            bytes: self.prefixes.iter().map(|of| of.bytes).sum(),
+            bytes: self.prefixes.iter().fold(0, |sum, of| of.bytes.saturating_add(sum)),
             task_seconds: self.prefixes.iter().map(|of| of.time.as_secs_f64()).sum(),
             hooks: self.hook_times(),
             error: over.and_then(|over| over.error.clone()),
@@ -335,16 +335,19 @@ impl Account {
     pub(super) fn graph(&mut self) -> Option<Arc<RecordedRun>> {
         if self.graph.is_none() {
             let plan = self.plan.as_ref()?;
-            let mut run = RecordedRun { id: self.id.0, ..RecordedRun::default() };
-            run.began = nanoseconds(self.began);
-            run.keys = plan.tasks().map(|task| plan.key(task).to_string()).collect();
-            run.prefixes.clone_from(&self.groups.of);
-            run.prefix_names = self.groups.names.iter().map(ToString::to_string).collect();
-            run.needs_starts.push(0);
+            let mut graph = RecordedGraph {
+                keys: plan.tasks().map(|task| plan.key(task).to_string()).collect(),
+                prefixes: self.groups.of.clone(),
+                prefix_names: self.groups.names.iter().map(ToString::to_string).collect(),
+                needs_starts: vec![0],
+                ..RecordedGraph::default()
+            };
             for task in plan.tasks() {
-                run.needs.extend(needs_of(plan, task));
-                run.needs_starts.push(u32::try_from(run.needs.len()).unwrap_or(u32::MAX));
+                graph.needs.extend(needs_of(plan, task));
+                graph.needs_starts.push(u32::try_from(graph.needs.len()).unwrap_or(u32::MAX));
             }
+            let (id, began, graph) = (self.id.0, nanoseconds(self.began), Arc::new(graph));
+            let run = RecordedRun { id, began, graph, ..RecordedRun::default() };
             self.graph = Some(Arc::new(run));
         }
         self.graph.clone()

@@ -296,13 +296,19 @@ impl Handler<AddSink> for MonitorActor {
     fn handle(&mut self, AddSink { number, mut sink }: AddSink, _: &mut Self::Context) {
         // What happened before is told to those only who were there.
         self.settle();
+        let latest = Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Sink::Watch(watch) = &mut sink {
+            // What is there now is what it compares with.
+            is_shown(watch, &latest);
+            self.sinks.push((number, sink));
+            return;
+        }
         let now = self.sources.events.now();
-        let was_wanted = std::mem::replace(&mut self.model.telling.is_wanted, true);
+        self.model.telling.is_wanted = true;
         self.model.telling.introduce(now, unix_time());
         let look = self.sources.look();
         self.model.introduce(now, &look);
         let records = self.model.telling.take();
-        let latest = Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner));
         match &mut sink {
             Sink::Journal(file) => {
                 file.write_all(&records);
@@ -313,12 +319,9 @@ impl Handler<AddSink> for MonitorActor {
                     recorder.add(record);
                 }
             }
-            // What is there now is what it compares with.
-            Sink::Watch(watch) => drop(is_shown(watch, &latest)),
+            Sink::Watch(_) => {}
         }
-        self.model.telling.is_wanted = was_wanted;
         self.sinks.push((number, sink));
-        self.see_who_records();
     }
 }
 

@@ -68,10 +68,10 @@ pub(super) fn pieces(
     for &Stretch { mut first, mut count, bytes } in seen {
         while count > 0 {
             let tasks = if is_long { 1 } else { groups.alike(first, count) };
-            let (prefix, bytes) = (groups.place(first), bytes * u64::from(tasks));
+            let (prefix, bytes) = (groups.place(first), bytes.saturating_mul(u64::from(tasks)));
             if let Some(last) = piece.as_mut().filter(|last| !is_long && last.prefix == prefix) {
                 last.tasks += tasks;
-                last.bytes += bytes;
+                last.bytes = last.bytes.saturating_add(bytes);
             } else {
                 if let Some(last) = piece.take() {
                     from += each * last.tasks;

@@ -33,7 +33,9 @@ pub use blocks::Block;
 pub use handle::{Journal, LiveGraph, LiveRecording, Monitor, Update, Updates, Watch};
 pub(crate) use handle::{WeakMonitor, refuse_on_arbiter};
 pub use record::{Ended, Outcome, Record};
-pub use recording::{Incident, JournalError, MemorySample, RecordedRun, Recorder, Recording, Span};
+pub use recording::{
+    Incident, JournalError, MemorySample, RecordedGraph, RecordedRun, Recorder, Recording, Span,
+};
 pub use snapshot::{
     Counts, ErrorSnapshot, HookSnapshot, MemorySnapshot, PREFIXES_SHOWN, PrefixSnapshot,
     RunSnapshot, RunStatus, Snapshot, StateSnapshot, Totals, WorkerKind, WorkerSnapshot,

@@ -2,7 +2,8 @@
 //!
 //! A journal is a text file with one JSON object a line, each a record; the member `t` says which. Times are
 //! seconds since the start of the cluster. Tasks are numbers: a task's number is its place in the static
-//! order of its run, and [`Record::Keys`] says which key has which number.
+//! order of its run, and [`Record::Keys`] says which key has which number, or [`Record::SameKeys`] that it is as
+//! in an earlier run.
 
 use serde::{Deserialize, Serialize};
 
@@ -72,11 +73,11 @@ pub enum Record {
         /// By task: the numbers of the tasks that it needs, each once.
         needs: Vec<Vec<u32>>,
     },
-    /// The tasks of a run are those of an earlier one, whose keys were told: it is of the same plan.
+    /// The tasks of a run are those of an earlier one: it is of the same plan.
     SameKeys {
         /// The run.
         run: u64,
-        /// The earlier one.
+        /// The earlier one, of which the keys stand before this in the same journal.
         as_run: u64,
     },
     /// Callbacks have answered for tasks.

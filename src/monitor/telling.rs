@@ -91,6 +91,7 @@ impl Telling {
                 self.records.push(Record::SameKeys { run, as_run: as_run.0 });
             } else {
                 self.keys(account, plan);
+                self.plans.retain(|(known, _)| known.strong_count() > 0);
                 self.plans.push_back((Arc::downgrade(plan), account.id));
                 if self.plans.len() > PLANS_KNOWN {
                     self.plans.pop_front();

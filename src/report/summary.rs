@@ -125,7 +125,7 @@ impl Summary {
     fn name_prefixes(&mut self, recording: &Recording) {
         let mut known: HashMap<&str, u32> = HashMap::new();
         for run in &recording.runs {
-            let places = run.prefix_names.iter().map(|name| {
+            let places = run.graph.prefix_names.iter().map(|name| {
                 *known.entry(name).or_insert_with(|| {
                     self.prefixes.push(PrefixSum { name: name.clone(), ..PrefixSum::default() });
                     u32::try_from(self.prefixes.len() - 1)
@@ -179,15 +179,20 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::Summary;
-    use crate::monitor::{RecordedRun, Recording, Span};
+    use crate::monitor::{RecordedGraph, RecordedRun, Recording, Span};
 
     #[test]
     fn prefixes_of_runs_are_joined_and_times_are_not_counted_twice() {
-        let run = |names: &[&str], prefixes: &[u32]| RecordedRun {
-            prefix_names: names.iter().map(|name| (*name).to_owned()).collect(),
-            prefixes: prefixes.to_vec(),
-            ..RecordedRun::default()
+        let run = |names: &[&str], prefixes: &[u32]| {
+            let graph = RecordedGraph {
+                prefix_names: names.iter().map(|name| (*name).to_owned()).collect(),
+                prefixes: prefixes.to_vec(),
+                ..RecordedGraph::default()
+            };
+            RecordedRun { graph: Arc::new(graph), ..RecordedRun::default() }
         };
         let span =
             |run, task, from, to, failed| Span { run, task, from, to, failed, ..Span::default() };

@@ -87,7 +87,10 @@ fn the_keys_of_a_plan_stand_in_each_journal_once_and_are_read_for_all_of_its_run
             let recording = Recording::read_journal(&path).unwrap();
             assert_eq!(recording.runs.len(), 3);
             for run in &recording.runs {
-                assert_eq!((&run.keys[..], run.done), (&["x".to_owned(), "y".to_owned()][..], 2));
+                assert_eq!(
+                    (&run.graph.keys[..], run.done),
+                    (&["x".to_owned(), "y".to_owned()][..], 2)
+                );
             }
         };
         // Whoever begins to record later is told of the keys again.

@@ -23,6 +23,9 @@ use crate::graph::Plan;
 /// So many stretches of tasks may lie in the place of one worker: 16 MiB.
 const MOST_STRETCHES: usize = 1 << 20;
 
+/// So many batches may lie there: 16 MiB.
+const MOST_BATCHES: usize = 1 << 18;
+
 /// So many notes may lie there.
 const MOST_NOTES: usize = 1 << 16;
 
@@ -249,7 +252,8 @@ impl Stream {
     pub(crate) fn put(&self, batch: Batch, seen: &mut Vec<Stretch>) {
         let place = &self.places[batch.worker.index().min(self.places.len() - 1)];
         let mut place = lock(place);
-        if place.tasks.len() + seen.len() <= MOST_STRETCHES {
+        let has_room = place.tasks.len() + seen.len() <= MOST_STRETCHES;
+        if has_room && place.batches.len() < MOST_BATCHES {
             place.tasks.append(seen);
             place.batches.push(batch);
             return;
@@ -376,6 +380,10 @@ mod tests {
         let caught = catch(&stream, &listener);
         assert_eq!(told(&caught)[0].0.len(), 2);
         assert!(caught.unseen().eq([(RunId(1), half as u64), (RunId(2), 1)]));
+        for _ in 0..MOST_BATCHES + 3 {
+            stream.put(batch(3, 1), &mut vec![Stretch::new(TaskId(0), 0)]);
+        }
+        assert!(catch(&stream, &listener).unseen().eq([(RunId(3), 3)]));
     }
 
     #[test]

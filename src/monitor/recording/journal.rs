@@ -125,12 +125,13 @@ fn parse(line: &[u8]) -> Result<Option<Record>, serde_json::Error> {
         t: String,
     }
 
-    const KINDS: [&str; 17] = [
+    const KINDS: [&str; 18] = [
         "journal",
         "worker_up",
         "worker_down",
         "run",
         "keys",
+        "same_keys",
         "cached",
         "started",
         "ended",

@@ -10,6 +10,7 @@ mod recorder;
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub use journal::JournalError;
 pub use recorder::Recorder;
@@ -44,7 +45,7 @@ pub struct Recording {
     pub unseen_incidents: u64,
 }
 
-/// A run, with the graph of its tasks. A task's number is its place in the static order.
+/// A run, with the graph of its tasks.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RecordedRun {
@@ -60,16 +61,8 @@ pub struct RecordedRun {
     pub error: Option<String>,
     /// How many tasks its plan has. Of some of them the key may not be known.
     pub tasks: u64,
-    /// By task: its key, as text.
-    pub keys: Vec<String>,
-    /// By task: its key prefix, as a place in `prefix_names`.
-    pub prefixes: Vec<u32>,
-    /// The key prefixes.
-    pub prefix_names: Vec<String>,
-    /// The tasks that task `i` needs, each once, are `needs[needs_starts[i]..needs_starts[i + 1]]`.
-    pub needs_starts: Vec<u32>,
-    /// The tasks that tasks need, one list after the other.
-    pub needs: Vec<u32>,
+    /// Its tasks; shared by the runs of one plan.
+    pub graph: Arc<RecordedGraph>,
     /// The tasks that callbacks have answered for.
     pub cached: Vec<u32>,
     /// How many tasks ended with a value.
@@ -80,6 +73,22 @@ pub struct RecordedRun {
     pub skipped: u64,
     /// The time that callbacks took.
     pub hooks: Vec<HookSnapshot>,
+}
+
+/// The tasks of a run. A task's number is its place in the static order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedGraph {
+    /// By task: its key, as text.
+    pub keys: Vec<String>,
+    /// By task: its key prefix, as a place in `prefix_names`.
+    pub prefixes: Vec<u32>,
+    /// The key prefixes.
+    pub prefix_names: Vec<String>,
+    /// The tasks that task `i` needs, each once, are `needs[needs_starts[i]..needs_starts[i + 1]]`.
+    pub needs_starts: Vec<u32>,
+    /// The tasks that tasks need, one list after the other.
+    pub needs: Vec<u32>,
 }
 
 /// A worker was in a task.
@@ -135,22 +144,22 @@ pub struct MemorySample {
 impl RecordedRun {
     /// The key of a task, as text; `task 17` if it is not known.
     pub fn key_of(&self, task: u32) -> Cow<'_, str> {
-        match self.keys.get(task as usize) {
+        match self.graph.keys.get(task as usize) {
             Some(key) => Cow::Borrowed(key),
             None => Cow::Owned(format!("task {task}")),
         }
     }
 
-    /// The key prefix of a task, as a place in `prefix_names`, if it is known.
+    /// The key prefix of a task, as a place in its graph's `prefix_names`, if it is known.
     pub fn prefix_of(&self, task: u32) -> Option<u32> {
-        self.prefixes.get(task as usize).copied()
+        self.graph.prefixes.get(task as usize).copied()
     }
 
     /// The tasks that a task needs, each once.
     pub fn needs_of(&self, task: u32) -> &[u32] {
-        let at = task as usize;
-        match (self.needs_starts.get(at), self.needs_starts.get(at + 1)) {
-            (Some(from), Some(to)) => &self.needs[*from as usize..*to as usize],
+        let (at, RecordedGraph { needs, needs_starts, .. }) = (task as usize, &*self.graph);
+        match (needs_starts.get(at), needs_starts.get(at + 1)) {
+            (Some(from), Some(to)) => &needs[*from as usize..*to as usize],
             _ => &[],
         }
     }

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Incident, MemorySample, RecordedRun, Recording, Span};
+use super::{Incident, MemorySample, RecordedGraph, RecordedRun, Recording, Span};
 use crate::monitor::human;
 use crate::monitor::record::{Ended, Outcome, Record};
 use crate::monitor::snapshot::RunStatus;
@@ -120,7 +121,10 @@ impl Recorder {
             }
             Record::Keys { run, first, keys, prefixes, new_prefixes, needs } => {
                 let at = self.recording.ended;
-                self.run(run, at).add_keys(first, keys, &prefixes, new_prefixes, &needs);
+                let run = self.run(run, at);
+                let graph = Arc::make_mut(&mut run.graph);
+                graph.add_keys(first, keys, &prefixes, new_prefixes, &needs);
+                run.tasks = run.tasks.max(graph.keys.len() as u64);
             }
             Record::SameKeys { run, as_run } => self.same_keys(run, as_run),
             Record::Cached { at, run, tasks } => {
@@ -207,8 +211,9 @@ impl Recorder {
         let runs = &mut self.recording.runs;
         *self.places.entry(id).or_insert_with(|| {
             let place = u32::try_from(runs.len()).expect("there are fewer runs than records");
-            let needs_starts = vec![0];
-            runs.push(RecordedRun { id, began: at, needs_starts, ..RecordedRun::default() });
+            let graph =
+                Arc::new(RecordedGraph { needs_starts: vec![0], ..RecordedGraph::default() });
+            runs.push(RecordedRun { id, began: at, graph, ..RecordedRun::default() });
             place
         })
     }
@@ -222,12 +227,8 @@ impl Recorder {
         else {
             return;
         };
-        if run.keys.is_empty() {
-            run.keys.clone_from(&other.keys);
-            run.prefixes.clone_from(&other.prefixes);
-            run.prefix_names.clone_from(&other.prefix_names);
-            run.needs.clone_from(&other.needs);
-            run.needs_starts.clone_from(&other.needs_starts);
+        if run.graph.keys.is_empty() {
+            run.graph = Arc::clone(&other.graph);
             run.tasks = run.tasks.max(other.tasks);
         }
     }
@@ -311,7 +312,7 @@ impl Recorder {
     }
 }
 
-impl RecordedRun {
+impl RecordedGraph {
     /// Adds tasks behind those that are known. A record that comes again adds nothing.
     fn add_keys(
         &mut self,
@@ -337,7 +338,6 @@ impl RecordedRun {
             self.needs.extend(needs);
             self.needs_starts.push(u32::try_from(self.needs.len()).unwrap_or(u32::MAX));
         }
-        self.tasks = self.tasks.max(self.keys.len() as u64);
     }
 
     /// The place of the prefix of tasks whose prefix is not known.

@@ -1,6 +1,7 @@
 //! From records and from the lines of a journal to a recording.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::{Recorder, Recording};
 use crate::monitor::{Ended, MemorySnapshot, Outcome, Record, RunStatus};
@@ -47,10 +48,32 @@ fn a_run_has_the_keys_of_another_if_those_are_known() {
     let others = [run(8, 1.0, 2), same(8, 7), same(8, 8), same(9, 6), same(7, 8), same(8, 7)];
     let recording = recording(first.into_iter().chain(others));
     let [first, second, third] = &recording.runs[..] else { panic!("there are three runs") };
-    assert_eq!((&second.keys, &second.needs), (&first.keys, &vec![0]));
-    assert_eq!((&second.needs_starts, &second.prefixes), (&first.needs_starts, &first.prefixes));
-    assert_eq!((&second.prefix_names, second.tasks), (&first.prefix_names, 2));
-    assert!(third.keys.is_empty());
+    assert_eq!((&second.graph.keys, &second.graph.needs), (&first.graph.keys, &vec![0]));
+    assert_eq!(
+        (&second.graph.needs_starts, &second.graph.prefixes),
+        (&first.graph.needs_starts, &first.graph.prefixes)
+    );
+    assert_eq!((&second.graph.prefix_names, second.tasks), (&first.graph.prefix_names, 2));
+    assert!(third.graph.keys.is_empty());
+}
+
+#[test]
+fn runs_of_one_plan_share_what_is_known_of_it() {
+    let same = Record::SameKeys { run: 8, as_run: 7 };
+    let first = [run(7, 0.0, 1), keys(7, 0, &["x-1"], &[&[]]), run(8, 1.0, 1), same];
+    let recording = recording(first);
+    assert!(Arc::ptr_eq(&recording.runs[0].graph, &recording.runs[1].graph));
+}
+
+#[test]
+fn a_damaged_line_of_each_kind_is_an_error() {
+    let kinds = "worker_up worker_down run keys same_keys cached started failed retried given_up skipped spilled \
+                 restored trouble memory unseen run_ended";
+    for kind in kinds.split_whitespace() {
+        let lines = format!("{HEADER}\n{{\"t\":\"{kind}\",\"at\":[]}}\n{{\"t\":\"new\"}}\n");
+        let error = read(&lines).expect_err(kind);
+        assert!(error.contains("line 2"), "{kind}: {error}");
+    }
 }
 
 #[test]
@@ -91,7 +114,7 @@ fn keys_come_in_pieces() {
         keys(1, 9, &["x9"], &[&[]]),
     ]);
     let run = &recording.runs[0];
-    assert_eq!(run.keys, ["x0", "x1", "x2"]);
+    assert_eq!(run.graph.keys, ["x0", "x1", "x2"]);
     assert_eq!(
         (run.needs_of(1), run.needs_of(2), run.needs_of(9)),
         (&[0][..], &[0, 1][..], &[][..])
@@ -111,8 +134,15 @@ fn what_makes_no_sense_is_left_out() {
     };
     let recording = recording([wild]);
     let run = &recording.runs[0];
-    assert_eq!((&run.prefixes[..], &run.prefix_names[..]), (&[0, 0][..], &["?".to_owned()][..]));
-    assert!(run.needs.is_empty(), "a task needs only what comes before it: {:?}", run.needs);
+    assert_eq!(
+        (&run.graph.prefixes[..], &run.graph.prefix_names[..]),
+        (&[0, 0][..], &["?".to_owned()][..])
+    );
+    assert!(
+        run.graph.needs.is_empty(),
+        "a task needs only what comes before it: {:?}",
+        run.graph.needs
+    );
 }
 
 #[test]

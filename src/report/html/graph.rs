@@ -14,14 +14,15 @@ const GRAPHS: usize = 6;
 /// The graphs of the largest runs, the largest first, coloured by time: up to 2,000 tasks one by one, more by
 /// key prefix.
 pub(super) fn write(recording: &Recording, _: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let mut runs: Vec<usize> =
-        (0..recording.runs.len()).filter(|place| !recording.runs[*place].keys.is_empty()).collect();
-    runs.sort_by_key(|place| Reverse(recording.runs[*place].keys.len()));
+    let mut runs: Vec<usize> = (0..recording.runs.len())
+        .filter(|place| !recording.runs[*place].graph.keys.is_empty())
+        .collect();
+    runs.sort_by_key(|place| Reverse(recording.runs[*place].graph.keys.len()));
     let all = runs.len();
     for (n, place) in runs.into_iter().take(GRAPHS).enumerate() {
         let run = &recording.runs[place];
         let open = if n == 0 { " open" } else { "" };
-        let name = format!("Run {}, {}", run.id, counted(run.keys.len() as u64, "task"));
+        let name = format!("Run {}, {}", run.id, counted(run.graph.keys.len() as u64, "task"));
         writeln!(
             out,
             "<details{open}><summary>{name}</summary>\n\

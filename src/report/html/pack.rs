@@ -108,11 +108,11 @@ pub(super) fn write_spans(
         pack.number(row.len() as u64)?;
     }
     pack.number(recording.runs.len() as u64)?;
-    pack.number(recording.runs.iter().map(|run| run.prefixes.len() as u64).sum())?;
+    pack.number(recording.runs.iter().map(|run| run.graph.prefixes.len() as u64).sum())?;
     for (run, places) in recording.runs.iter().zip(&summary.places) {
         pack.number(run.id)?;
-        pack.number(run.prefixes.len() as u64)?;
-        for prefix in &run.prefixes {
+        pack.number(run.graph.prefixes.len() as u64)?;
+        for prefix in &run.graph.prefixes {
             pack.number(u64::from(places[*prefix as usize]))?;
         }
     }
@@ -175,7 +175,7 @@ pub(super) fn write_keys(recording: &Recording, out: &mut impl Write) -> io::Res
     let mut pack = Pack::new(out);
     pack.number(recording.runs.len() as u64)?;
     for run in &recording.runs {
-        pack.number(run.keys.len() as u64)?;
+        pack.number(run.graph.keys.len() as u64)?;
         each_key(run, most, |shared, rest, is_cut| {
             were_cut |= is_cut;
             pack.number(shared as u64)?;
@@ -195,7 +195,7 @@ fn each_key(
 ) -> io::Result<()> {
     // What is kept of the last key of each prefix.
     let mut before: HashMap<u32, &[u8]> = HashMap::new();
-    for (key, prefix) in run.keys.iter().zip(&run.prefixes) {
+    for (key, prefix) in run.graph.keys.iter().zip(&run.graph.prefixes) {
         let key = key.as_bytes();
         let other = before.get(prefix).copied().unwrap_or_default();
         let shared = key.iter().zip(other).take_while(|(a, b)| a == b).count();
@@ -209,11 +209,12 @@ fn each_key(
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::Arc;
 
     use flate2::read::ZlibDecoder;
 
     use super::{each_key, eight_bits, tick, write_keys, write_spans};
-    use crate::monitor::RecordedRun;
+    use crate::monitor::{RecordedGraph, RecordedRun};
     use crate::report::samples::{EVIL, failed};
     use crate::report::summary::Summary;
 
@@ -300,7 +301,8 @@ mod tests {
     #[test]
     fn a_key_that_is_cut_shares_with_what_was_kept() {
         let keys = ["inc-0123456789", "inc-0123999999", "inc-7"].map(str::to_owned).to_vec();
-        let run = RecordedRun { keys, prefixes: vec![0; 3], ..RecordedRun::default() };
+        let graph = RecordedGraph { keys, prefixes: vec![0; 3], ..RecordedGraph::default() };
+        let run = RecordedRun { graph: Arc::new(graph), ..RecordedRun::default() };
         let mut told = Vec::new();
         each_key(&run, 6, |shared, rest, is_cut| {
             told.push((shared, String::from_utf8_lossy(rest).into_owned(), is_cut));

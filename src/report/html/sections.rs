@@ -24,7 +24,7 @@ pub(super) fn write<W: Write>(
     let is_there =
         |there: bool, section: (&'static str, &'static str, Section<W>)| there.then_some(section);
     let has_failures = recording.incidents.iter().any(|incident| incident.kind == "failed");
-    let has_graph = recording.runs.iter().any(|run| !run.keys.is_empty());
+    let has_graph = recording.runs.iter().any(|run| !run.graph.keys.is_empty());
     let sections: Vec<(&str, &str, Section<W>)> = [
         is_there(true, ("stream", "Task stream", stream)),
         is_there(true, ("runs", "Runs", runs)),

@@ -116,7 +116,7 @@ impl<W: Write> Trace<'_, W> {
 
     fn task(&mut self, run: &RecordedRun, span: &Span, thread: u32) -> io::Result<()> {
         let prefix =
-            run.prefix_of(span.task).and_then(|prefix| run.prefix_names.get(prefix as usize));
+            run.prefix_of(span.task).and_then(|prefix| run.graph.prefix_names.get(prefix as usize));
         self.begin("X", thread, prefix.map_or("?", String::as_str))?;
         self.time("ts", span.from)?;
         self.time("dur", span.to.saturating_sub(span.from))?;
