@@ -28,10 +28,10 @@ def test_program(number, tmp_path):
     process = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines() == promised
-    # Where the dashboard is, is said on the standard error output.
-    said = (
-        r"mobula: the dashboard is at http://127\.0\.0\.1:\d+/\?token=\w+\n"
-        if "dashboard=True" in program
-        else ""
-    )
+    # Where the dashboard is, and that a worker process was lost, is said on the standard error output.
+    said = ""
+    if "dashboard=True" in program:
+        said += r"mobula: the dashboard is at http://127\.0\.0\.1:\d+/\?token=\w+\n"
+    if "os._exit" in program:
+        said += r"(a worker process .+; another one takes its place\n)+"
     assert re.fullmatch(said, process.stderr), process.stderr
