@@ -105,9 +105,7 @@ mod _core {
     use crate::watching::{Progress, Recorder, snapshots};
 
     #[pymodule_init]
-    #[expect(clippy::unnecessary_wraps, reason = "this is how modules begin")]
     fn begin() -> pyo3::PyResult<()> {
-        crate::logging::begin();
-        Ok(())
+        pyo3::Python::attach(crate::logging::begin)
     }
 }

@@ -121,10 +121,13 @@ impl Owned {
 }
 
 /// From here on, what is logged goes to Python: warnings and errors, until [`follow_level`] says otherwise.
-pub(crate) fn begin() {
+pub(crate) fn begin(py: Python<'_>) -> PyResult<()> {
+    // Now, and not by one of several threads: a fork in the midst of an import could never import it.
+    py.import(intern!(py, "logging"))?;
     if log::set_logger(&ToPython).is_ok() {
         log::set_max_level(LevelFilter::Warn);
     }
+    Ok(())
 }
 
 /// Lets as much through as the logger `mobula` does now.
