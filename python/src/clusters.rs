@@ -301,11 +301,13 @@ impl Inline {
 }
 
 pub(crate) fn inline(py: Python<'_>) -> PyResult<Inline> {
-    logging::follow_level(py)?;
+    let kept = released(py, || lock().inline.pop());
+    if kept.is_none() {
+        logging::follow_level(py)?;
+    }
     aside::RELEASES.start();
     let made = released(py, || {
         let mut clusters = lock();
-        let kept = clusters.inline.pop();
         clusters.is_initialized = true;
         let builder = clusters.settings.builder(None);
         drop(clusters);

@@ -299,8 +299,9 @@ impl Handler<AddSink> for MonitorActor {
         let latest = Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner));
         if let Sink::Watch(watch) = &mut sink {
             // What is there now is what it compares with.
-            is_shown(watch, &latest);
-            self.sinks.push((number, sink));
+            if is_shown(watch, &latest) {
+                self.sinks.push((number, sink));
+            }
             return;
         }
         let now = self.sources.events.now();

@@ -138,6 +138,7 @@ impl Model {
     fn hear(&mut self, Note { at, what }: Note) {
         match what {
             Noted::RunBegan { run, began, plan, tally, hooks } => {
+                // Other answers are found when the tasks are counted next.
                 let may_have_answered = hooks.is_some();
                 let mut account = Account::new(run, began, plan, tally, hooks, true);
                 if may_have_answered {
